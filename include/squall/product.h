@@ -1,0 +1,77 @@
+/* squall/product.h - forecasts as files that others can use: CF-NetCDF and pictures. */
+#ifndef SQUALL_PRODUCT_H
+#define SQUALL_PRODUCT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "squall/field.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What is known of a forecast beside its fields. Texts are borrowed; NULL where unknown. */
+typedef struct squall_product_info {
+    uint32_t struct_size;
+    int64_t issue_time;      /**< Unix seconds: the valid time of the newest observation in it */
+    const char *method;      /**< "model", "extrapolation", "persistence" */
+    const char *model;       /**< name and version of the model, when one was used */
+    const char *title;       /**< one line for people */
+    const char *attribution; /**< whose data it is, as their licence asks: "Source: KNMI" */
+    const char *history;     /**< what made it: "squall 0.1.0 forecast" */
+    const char *quality;     /**< "nominal", or what was missing, in words */
+    double quality_index;    /**< 1 all inputs present .. 0 none; NaN unknown */
+} squall_product_info;
+SQUALL_API void squall_product_info_init(squall_product_info *info);
+
+/**
+ * Write a forecast as CF-1.8 NetCDF-4: rainfall_rate over time, y, x, with its grid mapping, 2-D
+ * longitude and latitude, the forecast reference time and a coverage flag.
+ *
+ * @param fields  borrowed; `count` rain-rate fields on one grid, times ascending
+ * The file appears under `path` only when it is complete.
+ * @return SQUALL_OK; SQUALL_E_SHAPE; SQUALL_E_UNSUPPORTED (a projection CF has no name for);
+ *         SQUALL_E_IO (no space, among others: an older file stays); SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_netcdf_write(const char *path,
+                                                             const squall_field *const *fields,
+                                                             size_t count,
+                                                             const squall_product_info *info,
+                                                             squall_error *err);
+
+/** How pictures are drawn. Set it up with squall_map_options_init(). */
+typedef struct squall_map_options {
+    uint32_t struct_size;
+    size_t max_width; /**< pixels of the map itself; larger fields are shrunk; default 900 */
+    int graticule;    /**< draw lines of longitude and latitude; default 1 */
+} squall_map_options;
+SQUALL_API void squall_map_options_init(squall_map_options *options);
+
+/**
+ * Draw one rain-rate field as a PNG map: rain in colours on a light ground, no coverage hatched,
+ * graticule, title, times (valid time, and lead time if `info` has an issue time), colour bar with
+ * unit, attribution.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_map_write(const char *path,
+                                                          const squall_field *field,
+                                                          const squall_product_info *info,
+                                                          const squall_map_options *options,
+                                                          squall_error *err);
+
+/**
+ * Draw a contact sheet: a row of observations above a row of forecasts, one column for each time,
+ * with times, colour bar, hatched no-coverage.
+ *
+ * @param observed  borrowed; `count` fields, NULL where none is known (drawn as "not observed")
+ * @param forecast  borrowed; `count` fields, NULL where there is none
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_sheet_write(
+    const char *path, const squall_field *const *observed, const squall_field *const *forecast,
+    size_t count, const squall_product_info *info, const squall_map_options *options,
+    squall_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SQUALL_PRODUCT_H */

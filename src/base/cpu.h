@@ -1,0 +1,35 @@
+/* base/cpu.h - what the processor can do, masked by SQUALL_CPU. */
+#ifndef SQ_BASE_CPU_H
+#define SQ_BASE_CPU_H
+
+#include <stddef.h>
+
+/** Instruction sets, each a step on one ladder a machine family; a kernel's row names the one it
+ * needs. Values go into engine files and are never changed. */
+typedef enum sq_isa {
+    SQ_ISA_C = 0,           /* plain C */
+    SQ_ISA_AVX2 = 1,        /* AVX2 + FMA + F16C */
+    SQ_ISA_AVX512 = 2,      /* AVX-512 F, BW, DQ, VL */
+    SQ_ISA_AVX512_VNNI = 3, /* the same and VNNI */
+    SQ_ISA_NEON = 16        /* ARMv8-A with NEON */
+} sq_isa;
+
+/** The best instruction set of this host that the environment variable SQUALL_CPU
+ * (c, avx2, avx512, avx512vnni, neon) does not mask away; an unknown name there counts as "c".
+ * Read once. */
+sq_isa sq_cpu_isa(void);
+
+/** Whether a kernel that needs `isa` may run here. */
+int sq_cpu_can(sq_isa isa);
+
+/** "avx512vnni"; never NULL. */
+const char *sq_isa_name(sq_isa isa);
+
+/** The host's features in words, as `squall --version` prints them: "AVX-512 F BW DQ VL VNNI BF16".
+ * Static text. */
+const char *sq_cpu_features(void);
+
+/** Processors that this process may use, at least 1. */
+int sq_cpu_count(void);
+
+#endif /* SQ_BASE_CPU_H */

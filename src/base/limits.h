@@ -1,0 +1,11 @@
+/* base/limits.h - every limit that a size from outside is held against, named once. */
+#ifndef SQ_BASE_LIMITS_H
+#define SQ_BASE_LIMITS_H
+
+#define SQ_LIMIT_FILE_BYTES  ((size_t)4 << 30)  /* any one input file */
+#define SQ_LIMIT_FIELD_CELLS ((size_t)1 << 27)  /* cells of one observation, 134 million */
+#define SQ_LIMIT_FIELD_SIDE  ((size_t)1 << 16)  /* cells along one side of a field */
+#define SQ_LIMIT_FRAMES      ((size_t)1 << 20)  /* time steps in one file or sequence */
+#define SQ_LIMIT_HEADER      ((size_t)64 << 10) /* bytes of a text header */
+
+#endif /* SQ_BASE_LIMITS_H */
