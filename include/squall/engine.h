@@ -1,0 +1,120 @@
+/* squall/engine.h - run a compiled network. */
+#ifndef SQUALL_ENGINE_H
+#define SQUALL_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "squall/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A compiled network: read-only, mapped from its file, shared by any number of contexts. */
+typedef struct squall_engine squall_engine;
+
+/** What one caller needs to run it: one arena of memory, planned when the engine was built. */
+typedef struct squall_context squall_context;
+
+typedef struct squall_engine_options {
+    uint32_t struct_size;
+    int32_t
+        portable; /**< not 0: use the portable plan (plain C), not this host's kernels; default 0 */
+} squall_engine_options;
+SQUALL_API void squall_engine_options_init(squall_engine_options *options);
+
+/**
+ * Open an engine file. Everything in it is checked before it is used: hashes, sizes, offsets,
+ * shapes, and the memory it asks for.
+ *
+ * When its device section was built for another kind of host the portable plan is used and `notes`
+ * says why and what to run.
+ * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT; SQUALL_E_VERSION; SQUALL_E_TRUNCATED;
+ *         SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_open(const char *path,
+                                                            const squall_engine_options *options,
+                                                            squall_engine **out,
+                                                            squall_notes *notes, squall_error *err);
+/** The same for bytes in memory: borrowed until the close, 64-byte aligned. */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_open_memory(
+    const void *bytes, size_t size, const char *name, const squall_engine_options *options,
+    squall_engine **out, squall_notes *notes, squall_error *err);
+/** Contexts must be destroyed first. */
+SQUALL_API void squall_engine_close(squall_engine **engine);
+
+/** A profile is one set of input shapes that the engine was planned for. */
+typedef struct squall_profile_info {
+    size_t arena_bytes;       /**< activations, planned */
+    size_t arena_bound_bytes; /**< what no plan could go below */
+    uint64_t macs;            /**< multiply-accumulates of one run */
+    uint32_t step_count;
+    const char *backend; /**< "cpu avx512", "ref"; of most steps */
+} squall_profile_info;
+
+SQUALL_API size_t squall_engine_profile_count(const squall_engine *engine);
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_profile(const squall_engine *engine,
+                                                               size_t profile,
+                                                               squall_profile_info *out,
+                                                               squall_error *err);
+SQUALL_API size_t squall_engine_input_count(const squall_engine *engine);
+SQUALL_API size_t squall_engine_output_count(const squall_engine *engine);
+/** Name and type of an input or output under a profile; the name is borrowed, `data` is NULL. */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_input(const squall_engine *engine,
+                                                             size_t profile, size_t index,
+                                                             const char **name, squall_tensor *type,
+                                                             squall_error *err);
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_output(const squall_engine *engine,
+                                                              size_t profile, size_t index,
+                                                              const char **name,
+                                                              squall_tensor *type,
+                                                              squall_error *err);
+
+/** The feature recipe (JSON) that travels in it, or NULL; borrowed. */
+SQUALL_API const char *squall_engine_recipe(const squall_engine *engine);
+/** What is known of it: "model", "model_sha256", "squall_version", "isa"; NULL for another key. */
+SQUALL_API const char *squall_engine_text(const squall_engine *engine, const char *key);
+
+/**
+ * Make a context for one profile.
+ * @param threads  0: one for each processor
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_context_create(squall_engine *engine,
+                                                               size_t profile, int32_t threads,
+                                                               squall_context **out,
+                                                               squall_error *err);
+SQUALL_API void squall_context_destroy(squall_context **context);
+
+/**
+ * Run the network once.
+ *
+ * @param inputs   borrowed; one plain tensor for each input, of the profile's type and shape
+ * @param outputs  borrowed; one for each output; `data` is the caller's and is filled
+ * Threads: one call at a time a context. No allocation, no lock, no log. The same bits for every
+ * thread count.
+ * @return SQUALL_OK; SQUALL_E_SHAPE naming the input that does not fit; SQUALL_E_ARGUMENT.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_context_run(squall_context *context,
+                                                            const squall_tensor *inputs,
+                                                            size_t input_count,
+                                                            const squall_tensor *outputs,
+                                                            size_t output_count, squall_error *err);
+
+/** One step's share of the time, when profiling. */
+typedef struct squall_step_time {
+    const char *name, *op, *tactic; /**< borrowed from the context */
+    double seconds;                 /**< of the last profiled run */
+    uint64_t macs;
+    size_t bytes; /**< read and written */
+} squall_step_time;
+/** Run once and note each step's time; `*steps` is borrowed until the next run. */
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_context_profile(squall_context *context, const squall_tensor *inputs, size_t input_count,
+                       const squall_tensor *outputs, size_t output_count,
+                       const squall_step_time **steps, size_t *step_count, squall_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SQUALL_ENGINE_H */

@@ -1,0 +1,80 @@
+/* nn/backend/backend.h - the one face of ref, cpu and (later) cuda: what they can run, and how.
+ *
+ * Building: `tactics` lists the ways to run a step; `pack` makes the constants of the one chosen.
+ * Loading: `bind` turns a step into a state, once. Running: `run`, which allocates nothing, takes
+ * no lock and writes no log.
+ */
+#ifndef SQ_NN_BACKEND_BACKEND_H
+#define SQ_NN_BACKEND_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "nn/op/op.h"
+
+/** Backends by number, as engine files hold them. */
+enum { SQ_BACKEND_REF = 1, SQ_BACKEND_CPU = 2, SQ_BACKEND_CUDA = 3 };
+
+#define SQ_TACTIC_NAME 48
+#define SQ_MAX_TACTICS 16
+
+/** One way to run a step. */
+typedef struct sq_tactic {
+    char name[SQ_TACTIC_NAME]; /* unique in its backend: "conv_direct_c16_avx512"; goes into engines
+                                */
+    uint8_t in_layout[SQ_MAX_INPUTS];   /* squall_layout that each input must have */
+    uint8_t out_layout[SQ_MAX_OUTPUTS]; /* and that each output gets */
+    uint8_t
+        in_dropped[SQ_MAX_INPUTS]; /* 1: `pack` replaces this constant, drop it from the engine */
+    size_t packed_bytes;           /* size of what `pack` fills; 0 for none */
+    size_t state_bytes;            /* size of what `bind` fills; 0 for none */
+    size_t scratch_bytes;          /* for one run, for the whole of `threads` */
+    int8_t in_place;               /* the input whose memory output 0 may take over, or -1 */
+    double cost;                   /* rough seconds, to rank; 0 unknown */
+} sq_tactic;
+
+/** Why a backend cannot run a step, in words for --explain. */
+typedef struct sq_reason {
+    char text[192];
+} sq_reason;
+
+/** A step bound to memory. */
+typedef struct sq_call {
+    const sq_step *step; /* all data pointers set */
+    const void *packed;  /* from `pack`, 64-byte aligned; NULL for none */
+    const void *state;   /* from `bind`; NULL for none */
+    void *scratch;       /* 64-byte aligned; belongs to this context */
+    sq_pool *pool;       /* NULL: the caller alone */
+} sq_call;
+
+typedef struct sq_backend {
+    uint32_t id;
+    const char *name; /* "ref", "cpu" */
+
+    /** The ways to run `step` with `threads` threads, best guess first. step->in[i].layout is what
+     * the producer offers; a tactic may ask for another (the compiler inserts a reorder). Returns
+     * how many of at most SQ_MAX_TACTICS were filled into `out`; 0 with `why` filled when it cannot
+     * be run. */
+    size_t (*tactics)(const sq_step *step, int threads, sq_tactic *out, sq_reason *why);
+
+    /** Fill `packed` (tactic->packed_bytes, 64-byte aligned, zeroed) from the step's constants. */
+    squall_status (*pack)(const sq_step *step, const sq_tactic *tactic, void *packed,
+                          squall_error *err);
+
+    /** Find the tactic of a stored step by its name; fills sizes and layouts again, from the step
+     * alone, so that a hostile engine cannot ask for less than a run will use. SQUALL_E_MISMATCH
+     * when this host has not got it. */
+    squall_status (*restore)(const sq_step *step, const char *name, int threads, sq_tactic *out,
+                             squall_error *err);
+
+    /** Fill `state` (tactic->state_bytes): all that run would otherwise work out each time. Types
+     * of the step are final; data pointers are not set yet. */
+    squall_status (*bind)(const sq_step *step, const sq_tactic *tactic, int threads, void *state,
+                          squall_error *err);
+
+    /** Which function runs a tactic; looked up once at load. Never fails after `restore`. */
+    squall_status (*(*runner)(const sq_step *step, const sq_tactic *tactic))(const sq_call *call);
+} sq_backend;
+
+#endif /* SQ_NN_BACKEND_BACKEND_H */

@@ -1,0 +1,96 @@
+/* nn/graph/graph.h - the network as the compiler sees it: values, nodes, and passes over them. */
+#ifndef SQ_NN_GRAPH_GRAPH_H
+#define SQ_NN_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "nn/op/op.h"
+
+#define SQ_NO_VALUE UINT32_MAX /* an optional input or output that is absent */
+
+/** A value: what a node gives, an input of the graph, or a constant. */
+typedef struct sq_value {
+    char *name;         /* owned; unique */
+    squall_tensor type; /* dtype NONE while unknown; for graph inputs a size may be -1: symbolic;
+                           `data` is set (and owned) for constants */
+    char *symbols[SQUALL_MAX_DIMS]; /* owned; name of each symbolic size ("N"), NULL for a number */
+    bool constant;
+} sq_value;
+
+typedef struct sq_node {
+    sq_op op;
+    char *name;        /* owned; as in the model, or made from the outputs' names */
+    uint32_t *inputs;  /* owned, [in_count]: value numbers or SQ_NO_VALUE */
+    uint32_t *outputs; /* owned, [out_count] */
+    uint32_t in_count, out_count;
+    sq_attrs attrs;
+    bool dead; /* passes mark, sq_graph_compact() removes */
+} sq_node;
+
+/** Nodes are in an order in which they can run. Value numbers stay when nodes go. */
+typedef struct sq_graph {
+    sq_value *values;           /* [value_count] */
+    sq_node *nodes;             /* [node_count] */
+    uint32_t *inputs, *outputs; /* value numbers */
+    uint32_t value_count, value_capacity, node_count, node_capacity, input_count, output_count;
+    char *name; /* of the model */
+} sq_graph;
+
+sq_graph *sq_graph_create(void); /* NULL when there is no memory */
+void sq_graph_destroy(sq_graph **graph);
+SQUALL_MUST_USE squall_status sq_graph_copy(const sq_graph *graph, sq_graph **out,
+                                            squall_error *err);
+
+/** Append; SQ_NO_VALUE / NULL when there is no memory. The node's arrays are made, to be filled. */
+uint32_t sq_graph_add_value(sq_graph *graph, const char *name);
+sq_node *sq_graph_add_node(sq_graph *graph, sq_op op, const char *name, uint32_t in_count,
+                           uint32_t out_count);
+/** A constant that takes over `tensor`'s data. */
+uint32_t sq_graph_add_constant(sq_graph *graph, const char *name, squall_tensor *tensor);
+
+/** The node that gives `value`, or NULL; how many uses it has, outputs of the graph counted in. */
+sq_node *sq_graph_producer(const sq_graph *graph, uint32_t value);
+uint32_t sq_graph_use_count(const sq_graph *graph, uint32_t value);
+/** Every use of `old` (inputs of nodes, outputs of the graph) becomes one of `now`. */
+void sq_graph_replace(sq_graph *graph, uint32_t old, uint32_t now);
+void sq_graph_compact(sq_graph *graph);
+/** Put nodes into an order in which they can run; SQUALL_E_CORRUPT when there is a cycle. */
+SQUALL_MUST_USE squall_status sq_graph_sort(sq_graph *graph, squall_error *err);
+
+/** View a node as a step; `in`, `out` are caller's arrays of SQ_MAX_INPUTS, SQ_MAX_OUTPUTS. */
+void sq_graph_step(const sq_graph *graph, const sq_node *node, squall_tensor *in,
+                   squall_tensor *out, sq_step *step);
+
+/** Give graph input `name` a concrete shape; rank and fixed sizes must agree. */
+SQUALL_MUST_USE squall_status sq_graph_set_shape(sq_graph *graph, const char *name,
+                                                 const int64_t *dims, uint32_t rank,
+                                                 squall_error *err);
+
+/** Carries out one step on constants; nn/ref's sq_ref_evaluate fits. */
+typedef squall_status sq_graph_evaluate(sq_step *step, squall_error *err);
+
+/** Shapes of every value, from the inputs' (all concrete); nodes whose inputs are all constant and
+ * whose outputs are small are folded on the way, because later shapes hang on them. */
+SQUALL_MUST_USE squall_status sq_graph_infer(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                             squall_error *err);
+
+/** A pass: changes the graph, returns how many times it found its pattern in `*changes`. */
+typedef squall_status sq_graph_pass(sq_graph *graph, sq_graph_evaluate *evaluate, uint32_t *changes,
+                                    squall_error *err);
+sq_graph_pass sq_pass_fold_constants; /* nodes of constants become constants */
+sq_graph_pass sq_pass_dead_code;      /* what no output needs goes */
+sq_graph_pass
+    sq_pass_identity; /* Identity, Dropout (inference), no-op Cast/Reshape/Pad/Slice/... */
+sq_graph_pass
+    sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
+sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
+
+/** Run the passes in their order until none changes anything, at most a set number of rounds. A
+ * line for each pass that did something goes to `notes`. */
+SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                                squall_notes *notes, squall_error *err);
+
+#endif /* SQ_NN_GRAPH_GRAPH_H */

@@ -1,0 +1,129 @@
+/* nn/op/op.h - the operators: one table that import, shape inference, backends and documents read.
+ */
+#ifndef SQ_NN_OP_OP_H
+#define SQ_NN_OP_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nn/tensor/tensor.h"
+
+/** Every operator squall knows: one row in op_table.inc each, OP(number, Name, shape_rule). Numbers
+ * go into engine files and are never changed or given a second meaning. */
+typedef enum sq_op {
+    SQ_OP_NONE = 0,
+#define OP(number, name, rule) SQ_OP_##name = number,
+#include "nn/op/op_table.inc"
+#undef OP
+} sq_op;
+
+/** "Conv"; never NULL. */
+const char *sq_op_name(sq_op op);
+
+/** The operator of an ONNX name in the default domain, or SQ_OP_NONE. */
+sq_op sq_op_find(const char *name);
+
+typedef enum sq_attr_kind {
+    SQ_ATTR_INT = 1,
+    SQ_ATTR_FLOAT = 2,
+    SQ_ATTR_STRING = 3,
+    SQ_ATTR_INTS = 4,
+    SQ_ATTR_FLOATS = 5,
+    SQ_ATTR_TENSOR = 6
+} sq_attr_kind;
+
+/** One attribute of a node: its ONNX name, or one of ours, which begin with "sq_". */
+typedef struct sq_attr {
+    char *name; /* owned */
+    sq_attr_kind kind;
+    size_t count; /* of ints, floats; bytes of string */
+    int64_t i;
+    float f;
+    char *string;         /* owned, zero-terminated */
+    int64_t *ints;        /* owned, [count] */
+    float *floats;        /* owned, [count] */
+    squall_tensor tensor; /* owned */
+} sq_attr;
+
+typedef struct sq_attrs {
+    sq_attr *items; /* owned, [count] */
+    size_t count;
+    int32_t opset; /* ONNX opset the node was written for: some operators changed their meaning */
+} sq_attrs;
+
+/* The activation that a pass has folded into an operator, as attribute "sq_activation"; parameters
+ * as floats in "sq_activation_params". Numbers go into engine files. */
+typedef enum sq_activation {
+    SQ_ACT_NONE = 0,
+    SQ_ACT_RELU = 1,
+    SQ_ACT_LEAKY_RELU = 2, /* params: slope */
+    SQ_ACT_CLIP = 3,       /* params: min, max */
+    SQ_ACT_SIGMOID = 4,
+    SQ_ACT_TANH = 5,
+    SQ_ACT_HARD_SIGMOID = 6, /* params: alpha, beta */
+    SQ_ACT_HARD_SWISH = 7,
+    SQ_ACT_SILU = 8
+} sq_activation;
+
+const sq_attr *sq_attr_find(const sq_attrs *attrs, const char *name);
+int64_t sq_attr_int(const sq_attrs *attrs, const char *name, int64_t otherwise);
+float sq_attr_float(const sq_attrs *attrs, const char *name, float otherwise);
+const char *sq_attr_string(const sq_attrs *attrs, const char *name, const char *otherwise);
+/** The ints of an attribute; NULL and *count = 0 when it is absent. Borrowed. */
+const int64_t *sq_attr_ints(const sq_attrs *attrs, const char *name, size_t *count);
+const float *sq_attr_floats(const sq_attrs *attrs, const char *name, size_t *count);
+
+/** Set or replace; false when there is no memory. */
+bool sq_attr_set_int(sq_attrs *attrs, const char *name, int64_t value);
+bool sq_attr_set_float(sq_attrs *attrs, const char *name, float value);
+bool sq_attr_set_string(sq_attrs *attrs, const char *name, const char *value, size_t length);
+bool sq_attr_set_ints(sq_attrs *attrs, const char *name, const int64_t *values, size_t count);
+bool sq_attr_set_floats(sq_attrs *attrs, const char *name, const float *values, size_t count);
+/** Takes over `tensor`'s data. */
+bool sq_attr_set_tensor(sq_attrs *attrs, const char *name, squall_tensor *tensor);
+void sq_attr_remove(sq_attrs *attrs, const char *name);
+bool sq_attrs_copy(const sq_attrs *attrs, sq_attrs *out);
+void sq_attrs_free(sq_attrs *attrs);
+
+#define SQ_MAX_INPUTS  64 /* of one node; Concat has the most */
+#define SQ_MAX_OUTPUTS 64
+
+/** One operator to carry out, all types known. */
+typedef struct sq_step {
+    sq_op op;
+    const char *name; /* of the node, for messages */
+    const sq_attrs *attrs;
+    uint32_t in_count, out_count;
+    const squall_tensor *in; /* [in_count]; dtype NONE where an optional input is absent; `data` is
+                                set for constants (when planning) and for all (when running) */
+    squall_tensor *out;      /* [out_count]; dtype NONE where an optional output is not wanted */
+} sq_step;
+
+/**
+ * Work out types and shapes of the outputs from inputs, attributes and those inputs whose `data` is
+ * set (a Reshape's shape must be). All input shapes are concrete.
+ *
+ * Fills dtype, layout PLAIN, rank and dims of step->out[].
+ * @return SQUALL_OK; SQUALL_E_SHAPE with words that name what does not fit; SQUALL_E_UNSUPPORTED
+ * when a shape hangs on data that is not constant, or on a form of the operator that is not taken.
+ */
+SQUALL_MUST_USE squall_status sq_op_infer(sq_step *step, squall_error *err);
+
+/* Geometry that convolution and pooling share, from the ONNX attributes (auto_pad, pads, strides,
+ * dilations, kernel_shape, ceil_mode, output_padding...), for 1 to 3 spatial dimensions. */
+#define SQ_MAX_SPATIAL 3
+typedef struct sq_window {
+    uint32_t spatial; /* number of spatial dimensions */
+    int64_t kernel[SQ_MAX_SPATIAL], stride[SQ_MAX_SPATIAL], dilation[SQ_MAX_SPATIAL];
+    int64_t pad_begin[SQ_MAX_SPATIAL], pad_end[SQ_MAX_SPATIAL];
+    int64_t in[SQ_MAX_SPATIAL], out[SQ_MAX_SPATIAL];
+    int64_t group;
+} sq_window;
+/** For Conv, ConvTranspose, MaxPool, AveragePool, LpPool and the global pools. */
+SQUALL_MUST_USE squall_status sq_op_window(const sq_step *step, sq_window *out, squall_error *err);
+
+/** Multiply-accumulates of a step (convolutions, products of matrices); 0 for the others. */
+uint64_t sq_op_macs(const sq_step *step);
+
+#endif /* SQ_NN_OP_OP_H */
