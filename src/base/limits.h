@@ -10,5 +10,8 @@
 #define SQ_LIMIT_TENSOR_BYTES ((size_t)16 << 30) /* one tensor of a network */
 #define SQ_LIMIT_NODES        65536              /* of one network */
 #define SQ_LIMIT_ARENA_BYTES  ((size_t)64 << 30) /* what one context may ask for */
+#define SQ_LIMIT_OBJECTS      ((size_t)1 << 16)  /* groups and datasets in one HDF5 file */
+#define SQ_LIMIT_DEPTH        16                 /* groups in groups */
+#define SQ_LIMIT_PACKED       ((size_t)4096)     /* bytes of values for a byte of compressed file */
 
 #endif /* SQ_BASE_LIMITS_H */
