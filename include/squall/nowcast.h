@@ -1,0 +1,88 @@
+/* squall/nowcast.h - from observed radar fields to forecast fields.
+ *
+ * The functions here know nothing of HTTP, files or formats: fields in, fields out.
+ */
+#ifndef SQUALL_NOWCAST_H
+#define SQUALL_NOWCAST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "squall/engine.h"
+#include "squall/feature.h"
+#include "squall/field.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How a forecast is made. Each falls back to those before it. */
+typedef enum squall_method {
+    SQUALL_METHOD_AUTO = 0,          /**< the best that the inputs allow */
+    SQUALL_METHOD_PERSISTENCE = 1,   /**< the newest frame stays as it is */
+    SQUALL_METHOD_EXTRAPOLATION = 2, /**< the newest frame is carried along the motion */
+    SQUALL_METHOD_MODEL = 3          /**< the engine */
+} squall_method;
+
+/** "persistence", ...; never NULL. */
+SQUALL_API const char *squall_method_name(squall_method method);
+
+/** A forecast: one field a lead time, and how it came to be. */
+typedef struct squall_forecast {
+    squall_method method;  /**< the one that was used */
+    int64_t issue_time;    /**< valid time of the newest frame in it, Unix seconds */
+    size_t count;          /**< of lead times */
+    int32_t *leads_s;      /**< [count], seconds, ascending */
+    squall_field **fields; /**< [count], mm/h, on the grid of the radar frames */
+    double quality_index;  /**< 1 when nothing was missing; below, the share of observations found
+                                (one that was replaced counts half), halved again when a method below
+                                the one asked for had to be used */
+    char quality[256];     /**< "nominal", or what was missing, in words */
+    double motion_s, features_s, engine_s, fields_s; /**< time spent, seconds */
+} squall_forecast;
+
+SQUALL_API void squall_forecast_destroy(squall_forecast **forecast);
+
+/** What makes forecasts: an engine with its recipe and its memory, or none. One call at a time. */
+typedef struct squall_nowcaster squall_nowcaster;
+
+/**
+ * @param engine   kept, and not closed; NULL to have none. It must carry a recipe.
+ * @param threads  0: one for each processor
+ * @return SQUALL_OK; SQUALL_E_FORMAT (its recipe cannot be read, or does not fit its network);
+ *         SQUALL_E_NO_DATA (it has no recipe); SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_nowcaster_create(squall_engine *engine,
+                                                                 int32_t threads,
+                                                                 squall_nowcaster **out,
+                                                                 squall_error *err);
+SQUALL_API void squall_nowcaster_destroy(squall_nowcaster **nowcaster);
+
+/** The recipe of its engine, or NULL; borrowed. */
+SQUALL_API const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster);
+
+/**
+ * Forecast.
+ *
+ * @param sources     borrowed; "radar" with rain-rate fields, in any order of time; others as the
+ *                    recipe asks. Frames later than `issue_time` are not looked at; radar frames on
+ *                    another grid than most of them are left out, with a note.
+ * @param issue_time  the forecast starts from the newest radar frame not later than this;
+ *                    SQUALL_TIME_NONE for the newest of all
+ * @param leads_s     borrowed; ascending lead times, seconds, 1..21600; NULL for those of the
+ * recipe, or without an engine 5 to 60 minutes in steps of 5
+ * @param method      the one wanted; a lower one is used, with a note and a lower quality, when the
+ *                    inputs do not allow it
+ * @param notes       everything that was missing, replaced or left out; may be NULL
+ * @return SQUALL_OK; SQUALL_E_NO_DATA (no radar frame); SQUALL_E_SHAPE (a quantity other than rain
+ *         rate); SQUALL_E_ARGUMENT; SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_run(
+    squall_nowcaster *nowcaster, const squall_source *sources, size_t source_count,
+    int64_t issue_time, const int32_t *leads_s, size_t lead_count, squall_method method,
+    squall_forecast **out, squall_notes *notes, squall_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SQUALL_NOWCAST_H */
