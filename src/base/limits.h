@@ -10,8 +10,17 @@
 #define SQ_LIMIT_TENSOR_BYTES ((size_t)16 << 30) /* one tensor of a network */
 #define SQ_LIMIT_NODES        65536              /* of one network */
 #define SQ_LIMIT_ARENA_BYTES  ((size_t)64 << 30) /* what one context may ask for */
+#define SQ_LIMIT_VALUES       ((size_t)1 << 18)  /* tensors of one network */
+#define SQ_LIMIT_ALIVE        4096               /* of them in memory at one time */
+#define SQ_LIMIT_PROFILES     64                 /* sets of shapes in one engine */
+#define SQ_LIMIT_PORTS        1024               /* inputs, and outputs, of one network */
+#define SQ_LIMIT_ATTRS        256                /* attributes of one node */
+#define SQ_LIMIT_NAME         4096               /* bytes of a name in an engine */
+#define SQ_LIMIT_RECIPE       ((size_t)1 << 20)  /* bytes of a feature recipe */
+#define SQ_LIMIT_SHAPE_BYTES  4096               /* of a constant that a shape hangs on */
 #define SQ_LIMIT_OBJECTS      ((size_t)1 << 16)  /* groups and datasets in one HDF5 file */
 #define SQ_LIMIT_DEPTH        16                 /* groups in groups */
+#define SQ_LIMIT_INFLATED     ((size_t)1 << 30)  /* bytes that a gzipped file may grow to */
 #define SQ_LIMIT_PACKED       ((size_t)4096)     /* bytes of values for a byte of compressed file */
 
 #endif /* SQ_BASE_LIMITS_H */

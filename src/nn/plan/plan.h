@@ -2,6 +2,7 @@
 #ifndef SQ_NN_PLAN_PLAN_H
 #define SQ_NN_PLAN_PLAN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,13 +10,14 @@
 #include "base/base.h"
 #include "nn/op/op.h"
 
-/** Where a value lives. */
+/** Where a value lives. Numbers go into engine files and are never changed. */
 typedef enum sq_home {
-    SQ_HOME_NONE = 0,  /* an optional input that is absent */
-    SQ_HOME_ARENA = 1, /* at `offset` of the context's arena */
-    SQ_HOME_CONST = 2, /* at `offset` of the engine's weights */
-    SQ_HOME_INPUT = 3, /* the caller's input number `offset` */
-    SQ_HOME_OUTPUT = 4 /* the caller's output number `offset` */
+    SQ_HOME_NONE = 0,   /* an optional input that is absent, an output that nobody wants */
+    SQ_HOME_ARENA = 1,  /* at `offset` of the context's arena */
+    SQ_HOME_CONST = 2,  /* at `offset` of the engine's weights */
+    SQ_HOME_INPUT = 3,  /* the caller's input number `offset` */
+    SQ_HOME_OUTPUT = 4, /* the caller's output number `offset` */
+    SQ_HOME_DROPPED = 5 /* a constant that packing has replaced: its type stays, its bytes do not */
 } sq_home;
 
 typedef struct sq_plan_value {
@@ -25,11 +27,16 @@ typedef struct sq_plan_value {
     char *name; /* owned */
 } sq_plan_value;
 
+/** The `backend` of a step that nothing runs: output 0 is input 0 under another shape, at the same
+ * home and offset. The other numbers are SQ_BACKEND_* of nn/backend. */
+#define SQ_PLAN_VIEW 0
+
 typedef struct sq_plan_step {
     sq_op op;
-    uint32_t backend;   /* SQ_BACKEND_* of nn/backend */
+    uint32_t backend;   /* SQ_PLAN_VIEW or SQ_BACKEND_* */
+    int32_t in_place;   /* the input whose memory output 0 takes over, or -1 */
     char *name;         /* owned */
-    char *tactic;       /* owned */
+    char *tactic;       /* owned; "" for a view */
     uint32_t *in, *out; /* owned; value numbers of the plan */
     uint32_t in_count, out_count;
     uint64_t packed_offset, packed_bytes; /* in the weights; 0 bytes for none */
@@ -38,20 +45,39 @@ typedef struct sq_plan_step {
 
 /** One profile's plan. */
 typedef struct sq_plan {
-    sq_plan_value *values;
-    sq_plan_step *steps;
+    sq_plan_value *values;      /* owned, [value_count] */
+    sq_plan_step *steps;        /* owned, [step_count] */
     uint32_t *inputs, *outputs; /* owned; value numbers in the order of the model */
     uint32_t value_count, step_count, input_count, output_count;
-    uint64_t arena_bytes, arena_bound_bytes, scratch_bytes, macs;
+    uint64_t arena_bytes;       /* what the offsets need */
+    uint64_t arena_bound_bytes; /* the most that is alive at one step: no offsets need less */
+    uint64_t scratch_bytes;     /* the most that one step needs beside it, as planned for */
+    uint64_t macs;
 } sq_plan;
 
 void sq_plan_free(sq_plan *plan);
 
+/** Whether a step of `op` may be a view: it moves nothing, it only gives another shape. */
+bool sq_plan_can_view(sq_op op);
+
+/** View a step of a plan as what operators and backends know; `in`, `out` are caller's arrays of
+ * SQ_MAX_INPUTS and SQ_MAX_OUTPUTS, filled with types; data is NULL but for constants at `weights`
+ * (optional) that are no longer than `constant_bytes`. */
+void sq_plan_view_step(const sq_plan *plan, const sq_plan_step *step, const unsigned char *weights,
+                       size_t constant_bytes, squall_tensor *in, squall_tensor *out, sq_step *view);
+
+/** Give every arena value an offset: values whose lives overlap never share memory.
+ *
+ * Greedy by size (Pisarchyk and Lee 2020, arXiv:2001.03288), and other orders where that one misses
+ * the bound. Sets the offsets, arena_bytes and arena_bound_bytes. `in_place` of a step says what
+ * its tactic allows before the call, and what is done after it. */
+SQUALL_MUST_USE squall_status sq_plan_memory(sq_plan *plan, squall_error *err);
+
 /* The file: see docs/engine-file.md. Everything hostile until checked here; what is handed out has
  * passed every check that needs no backend. */
 typedef struct sq_engine_file {
-    sq_plan *portable,
-        *device; /* owned, [profile_count]; `device` NULL when there is no such section */
+    sq_plan *portable, *device; /* owned, [profile_count]; `device` NULL when there is no such
+                                   section */
     uint32_t profile_count;
     const unsigned char *weights; /* 64-byte aligned, in the mapping */
     uint64_t weight_bytes;
@@ -61,24 +87,30 @@ typedef struct sq_engine_file {
     char *isa;            /* owned; of the device section, "" for none */
     int32_t threads;      /* that the device section was planned for */
     unsigned char model_hash[SQ_HASH_BYTES];
+
+    /* Set by sq_engine_read() alone: */
+    char *name;                        /* owned; what messages call the file */
+    const unsigned char *chunk_hashes; /* [chunk_count][SQ_HASH_BYTES], in the mapping */
+    atomic_uchar *chunk_checked; /* owned, [chunk_count]; 1 once a chunk's hash has been found right
+                                  */
 } sq_engine_file;
 
 /** Bytes of an engine file; given (sq_free). The same content gives the same bytes. */
 SQUALL_MUST_USE squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
                                               size_t *size, squall_error *err);
 
-/** Read and check. `file` points into `bytes`, which must outlive it and be 64-byte aligned. */
+/** Read and check. `file` points into `bytes`, which must outlive it and be 64-byte aligned. The
+ * weights are not looked at but for constants that shapes hang on: what a plan really uses is
+ * checked by sq_engine_check_weights(), so that opening costs the same whatever their size. */
 SQUALL_MUST_USE squall_status sq_engine_read(const unsigned char *bytes, size_t size,
                                              const char *name, sq_engine_file *file,
                                              squall_error *err);
-void sq_engine_free(sq_engine_file *file);
 
-/** Give every arena value an offset: values whose lives overlap never share memory.
- *
- * Greedy by size (Pisarchyk and Lee 2020, arXiv:2001.03288). Sets offsets, arena_bytes and
- * arena_bound_bytes (the largest sum of sizes alive at one step). `in_place[step]` names the input
- * whose memory output 0 may take over, or -1. */
-SQUALL_MUST_USE squall_status sq_plan_memory(sq_plan *plan, const int8_t *in_place,
-                                             squall_error *err);
+/** Hold the chunks that `bytes` weights at `offset` lie in against their hashes, each once.
+ * Threads: calls may run side by side. */
+SQUALL_MUST_USE squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offset,
+                                                      uint64_t bytes, squall_error *err);
+
+void sq_engine_free(sq_engine_file *file);
 
 #endif /* SQ_NN_PLAN_PLAN_H */

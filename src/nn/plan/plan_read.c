@@ -1,0 +1,439 @@
+/* nn/plan/plan_read.c - an engine file back into its parts, nothing in it trusted. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/plan/plan_internal.h"
+
+typedef struct section {
+    uint32_t id, flags;
+    uint64_t offset, size;
+    const unsigned char *hash; /* in the table */
+} section;
+
+typedef struct reader {
+    const unsigned char *bytes;
+    size_t size;
+    const char *name;
+    sq_engine_file *file;
+    section sections[SQ_MAX_SECTIONS];
+    uint32_t count;
+} reader;
+
+static const char *section_name(uint32_t id)
+{
+    static const char *const names[] = {"",       "portable plan", "device plan", "weights",
+                                        "chunks", "recipe",        "about",       "signature"};
+    return id < sizeof names / sizeof names[0] ? names[id] : "";
+}
+
+/* "rain.sqe: section 1 (portable plan)" */
+static const char *where_section(const reader *read, const section *part, char *text)
+{
+    snprintf(text, 128, "%.80s: section %" PRIu32 " (%s)", read->name, part->id,
+             section_name(part->id));
+    return text;
+}
+
+#define FAIL_SECTION(code, part, ...) \
+    sq_fail(err, (code), where_section(read, (part), (char[128]){0}), __VA_ARGS__)
+
+static squall_status check_head(reader *read, squall_error *err)
+{
+    const unsigned char *bytes = read->bytes;
+    if (read->size < SQ_ENGINE_MAGIC_BYTES ||
+        memcmp(bytes, SQ_ENGINE_MAGIC, SQ_ENGINE_MAGIC_BYTES) != 0) {
+        return sq_fail(err, SQUALL_E_FORMAT, read->name,
+                       "is not a squall engine; make one with squall build");
+    }
+    if (read->size < SQ_ENGINE_HEADER_BYTES) {
+        return sq_fail(err, SQUALL_E_TRUNCATED, read->name, "ends inside its header, at byte %zu",
+                       read->size);
+    }
+    const uint64_t format = sq_load_uint(bytes + SQ_HEADER_FORMAT, 4);
+    if (format != SQ_ENGINE_FORMAT) {
+        return sq_fail(err, SQUALL_E_VERSION, read->name,
+                       "is of format %" PRIu64 ", this squall reads format %d; run squall build "
+                       "again with this version",
+                       format, SQ_ENGINE_FORMAT);
+    }
+    const uint64_t file_bytes = sq_load_uint(bytes + SQ_HEADER_FILE_BYTES, 8);
+    if (file_bytes > read->size) {
+        return sq_fail(err, SQUALL_E_TRUNCATED, read->name,
+                       "has %zu of its %" PRIu64 " bytes; copy it again", read->size, file_bytes);
+    }
+    read->count = (uint32_t)sq_load_uint(bytes + SQ_HEADER_SECTIONS, 4);
+    if (file_bytes != read->size || read->count > SQ_MAX_SECTIONS ||
+        sq_load_uint(bytes + SQ_HEADER_BYTES, 4) != SQ_ENGINE_HEADER_BYTES ||
+        SQ_ENGINE_HEADER_BYTES + (size_t)read->count * SQ_ENGINE_TABLE_BYTES > read->size) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "has %zu bytes and %" PRIu32 " sections; its header says %" PRIu64
+                       " bytes, and at most %d sections are allowed",
+                       read->size, read->count, file_bytes, SQ_MAX_SECTIONS);
+    }
+    unsigned char hash[SQ_HASH_BYTES];
+    sq_engine_hash_head(bytes, read->count, hash);
+    if (memcmp(hash, bytes + SQ_HEADER_HASH, sizeof hash) != 0) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "its header does not match its hash; copy or build it again");
+    }
+    return SQUALL_OK;
+}
+
+static bool all_zero(const unsigned char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sections lie one behind the other, aligned, with nothing but zeros between them. */
+static squall_status read_table(reader *read, squall_error *err)
+{
+    uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)read->count * SQ_ENGINE_TABLE_BYTES;
+    for (uint32_t i = 0; i < read->count; i++) {
+        const unsigned char *entry =
+            read->bytes + SQ_ENGINE_HEADER_BYTES + (size_t)i * SQ_ENGINE_TABLE_BYTES;
+        section *part = &read->sections[i];
+        part->id = (uint32_t)sq_load_uint(entry + SQ_TABLE_ID, 4);
+        part->flags = (uint32_t)sq_load_uint(entry + SQ_TABLE_FLAGS, 4);
+        part->offset = sq_load_uint(entry + SQ_TABLE_OFFSET, 8);
+        part->size = sq_load_uint(entry + SQ_TABLE_SIZE, 8);
+        part->hash = entry + SQ_TABLE_HASH;
+        if (part->offset % SQ_ALIGNMENT != 0 || part->offset < at || part->offset > read->size ||
+            part->offset - at >= SQ_ENGINE_PAGE_BYTES || part->size > read->size - part->offset ||
+            !all_zero(read->bytes + at, part->offset - at)) {
+            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
+                                "%" PRIu64 " bytes at %" PRIu64 " are not where a section may lie "
+                                "in %zu bytes",
+                                part->size, part->offset, read->size);
+        }
+        at = part->offset + part->size;
+        for (uint32_t j = 0; j < i; j++) {
+            if (read->sections[j].id == part->id) {
+                return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is there twice");
+            }
+        }
+        if (part->id > SQ_SECTION_SIGNATURE && (part->flags & SQ_SECTION_MANDATORY) != 0) {
+            return FAIL_SECTION(SQUALL_E_VERSION, part,
+                                "is needed, but this version of squall does not know it");
+        }
+    }
+    if (at != read->size) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "%" PRIu64 " bytes follow its last section", (uint64_t)(read->size - at));
+    }
+    return SQUALL_OK;
+}
+
+static const section *find_section(const reader *read, uint32_t id)
+{
+    for (uint32_t i = 0; i < read->count; i++) {
+        if (read->sections[i].id == id) {
+            return &read->sections[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every section but the weights, whose chunks are checked when they are used, and the signature,
+ * which signs the table. */
+static squall_status check_hashes(const reader *read, squall_error *err)
+{
+    for (uint32_t i = 0; i < read->count; i++) {
+        const section *part = &read->sections[i];
+        if (part->id == SQ_SECTION_WEIGHTS || part->id == SQ_SECTION_SIGNATURE) {
+            continue;
+        }
+        unsigned char hash[SQ_HASH_BYTES];
+        sq_hash(read->bytes + part->offset, part->size, hash);
+        if (memcmp(hash, part->hash, sizeof hash) != 0) {
+            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
+                                "does not match its hash; copy or build the engine again");
+        }
+    }
+    return SQUALL_OK;
+}
+
+static squall_status read_weights(reader *read, squall_error *err)
+{
+    const section *weights = find_section(read, SQ_SECTION_WEIGHTS);
+    const section *chunks = find_section(read, SQ_SECTION_CHUNKS);
+    if (weights == NULL || chunks == NULL || find_section(read, SQ_SECTION_PORTABLE) == NULL) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "has no portable plan, no weights or no hashes of them");
+    }
+    const uint64_t count =
+        weights->size / SQ_ENGINE_CHUNK_BYTES + (weights->size % SQ_ENGINE_CHUNK_BYTES != 0);
+    if (chunks->size != count * SQ_HASH_BYTES ||
+        memcmp(weights->hash, chunks->hash, SQ_HASH_BYTES) != 0 ||
+        sq_load_uint(read->bytes + SQ_HEADER_CHUNK, 4) != SQ_ENGINE_CHUNK_BYTES ||
+        sq_load_uint(read->bytes + SQ_HEADER_WEIGHTS, 8) != weights->size) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, weights,
+                            "%" PRIu64 " bytes do not go with %" PRIu64 " bytes of hashes",
+                            weights->size, chunks->size);
+    }
+    read->file->weights = read->bytes + weights->offset;
+    read->file->weight_bytes = weights->size;
+    read->file->chunk_hashes = read->bytes + chunks->offset;
+    read->file->chunk_checked = sq_alloc(count, sizeof *read->file->chunk_checked);
+    if (read->file->chunk_checked == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, read->name, "no memory for %" PRIu64 " chunks", count);
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offset, uint64_t bytes,
+                                      squall_error *err)
+{
+    if (bytes == 0) {
+        return SQUALL_OK;
+    }
+    for (uint64_t chunk = offset / SQ_ENGINE_CHUNK_BYTES;
+         chunk <= (offset + bytes - 1) / SQ_ENGINE_CHUNK_BYTES; chunk++) {
+        if (atomic_load_explicit(&file->chunk_checked[chunk], memory_order_acquire) != 0) {
+            continue;
+        }
+        const uint64_t at = chunk * SQ_ENGINE_CHUNK_BYTES;
+        const uint64_t left = file->weight_bytes - at;
+        unsigned char hash[SQ_HASH_BYTES];
+        sq_hash(file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
+                hash);
+        if (memcmp(hash, file->chunk_hashes + chunk * SQ_HASH_BYTES, sizeof hash) != 0) {
+            return sq_fail(err, SQUALL_E_CORRUPT, file->name,
+                           "its weights do not match their hash in chunk %" PRIu64
+                           "; copy or build the engine again",
+                           chunk);
+        }
+        atomic_store_explicit(&file->chunk_checked[chunk], 1, memory_order_release);
+    }
+    return SQUALL_OK;
+}
+
+/* The plans of one section, one for each profile, checked. */
+static squall_status read_plans(reader *read, uint32_t id, sq_plan **out, squall_error *err)
+{
+    const section *part = find_section(read, id);
+    sq_engine_file *file = read->file;
+    if (part == NULL) {
+        return SQUALL_OK;
+    }
+    char where[128];
+    where_section(read, part, where);
+    sq_plan *plans = sq_alloc(file->profile_count, sizeof *plans);
+    if (plans == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, where, "no memory for its plans");
+    }
+    *out = plans;
+    sq_cursor cursor = {.data = read->bytes + part->offset, .size = part->size};
+    for (uint32_t p = 0; p < file->profile_count; p++) {
+        SQ_TRY(sq_plan_decode(&cursor, where, &plans[p], err));
+        SQ_TRY(sq_plan_check(&plans[p], file, err));
+    }
+    if (cursor.at != cursor.size) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "%zu bytes follow its last plan",
+                            cursor.size - cursor.at);
+    }
+    return SQUALL_OK;
+}
+
+/* All plans have the same inputs and outputs by name, type and rank; only sizes differ. */
+static squall_status check_same_ports(const reader *read, const sq_plan *plan, squall_error *err)
+{
+    const sq_plan *first = &read->file->portable[0];
+    bool same =
+        plan->input_count == first->input_count && plan->output_count == first->output_count;
+    for (uint32_t i = 0; same && i < plan->input_count + plan->output_count; i++) {
+        const bool input = i < plan->input_count;
+        const uint32_t k = input ? i : i - plan->input_count;
+        const sq_plan_value *a = &plan->values[input ? plan->inputs[k] : plan->outputs[k]];
+        const sq_plan_value *b = &first->values[input ? first->inputs[k] : first->outputs[k]];
+        same = strcmp(a->name, b->name) == 0 && a->type.dtype == b->type.dtype &&
+               a->type.rank == b->type.rank;
+    }
+    return same ? SQUALL_OK
+                : sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                          "its plans do not have the same inputs and outputs");
+}
+
+/* What the header says of the plans must be what the plans make; so must the device's shapes. */
+static squall_status check_totals(const reader *read, squall_error *err)
+{
+    const sq_engine_file *file = read->file;
+    uint64_t arena = 0, macs = 0;
+    for (uint32_t i = 0; i < 2 * file->profile_count; i++) {
+        const uint32_t p = i / 2;
+        const sq_plan *plan = i % 2 == 0 ? &file->portable[p] : file->device + p;
+        if (i % 2 != 0 && file->device == NULL) {
+            continue;
+        }
+        SQ_TRY(check_same_ports(read, plan, err));
+        for (uint32_t k = 0; k < plan->input_count + plan->output_count; k++) {
+            const sq_plan *twin = &file->portable[p];
+            const bool input = k < plan->input_count;
+            const uint32_t n = input ? k : k - plan->input_count;
+            if (!sq_tensor_same_type(
+                    &plan->values[input ? plan->inputs[n] : plan->outputs[n]].type,
+                    &twin->values[input ? twin->inputs[n] : twin->outputs[n]].type)) {
+                return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                               "its two plans of profile %" PRIu32 " take different shapes", p);
+            }
+        }
+        arena = plan->arena_bytes > arena ? plan->arena_bytes : arena;
+        macs = plan->macs > macs ? plan->macs : macs;
+    }
+    const uint64_t said_arena = sq_load_uint(read->bytes + SQ_HEADER_ARENA, 8);
+    const uint64_t said_macs = sq_load_uint(read->bytes + SQ_HEADER_MACS, 8);
+    if (arena != said_arena || macs != said_macs) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "its header says %" PRIu64 " bytes of arena and %" PRIu64
+                       " MACs, its plans make %" PRIu64 " and %" PRIu64,
+                       said_arena, said_macs, arena, macs);
+    }
+    return SQUALL_OK;
+}
+
+/* A zero-padded text of the header. */
+static squall_status read_text(const reader *read, size_t offset, char **out, squall_error *err)
+{
+    const unsigned char *at = read->bytes + offset;
+    const size_t length = strnlen((const char *)at, SQ_HEADER_TEXT);
+    if (length == SQ_HEADER_TEXT || !all_zero(at + length, SQ_HEADER_TEXT - length)) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name, "a text in its header has no end");
+    }
+    *out = sq_strdup((const char *)at);
+    return *out != NULL ? SQUALL_OK
+                        : sq_fail(err, SQUALL_E_MEMORY, read->name, "no memory for its header");
+}
+
+static squall_status read_header(reader *read, squall_error *err)
+{
+    sq_engine_file *file = read->file;
+    const uint64_t profiles = sq_load_uint(read->bytes + SQ_HEADER_PROFILES, 4);
+    const uint64_t threads = sq_load_uint(read->bytes + SQ_HEADER_THREADS, 4);
+    if (profiles < 1 || profiles > SQ_LIMIT_PROFILES || threads > SQ_POOL_THREADS ||
+        !all_zero(read->bytes + SQ_HEADER_RESERVED, SQ_HEADER_HASH - SQ_HEADER_RESERVED)) {
+        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
+                       "its header says %" PRIu64 " profiles (1 to %d) and %" PRIu64
+                       " threads (at most %d), or uses reserved bytes",
+                       profiles, SQ_LIMIT_PROFILES, threads, SQ_POOL_THREADS);
+    }
+    file->profile_count = (uint32_t)profiles;
+    file->threads = (int32_t)threads;
+    memcpy(file->model_hash, read->bytes + SQ_HEADER_MODEL_HASH, SQ_HASH_BYTES);
+    file->name = sq_strdup(read->name);
+    if (file->name == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, read->name, "no memory for its name");
+    }
+    SQ_TRY(read_text(read, SQ_HEADER_VERSION, &file->squall_version, err));
+    return read_text(read, SQ_HEADER_ISA, &file->isa, err);
+}
+
+static squall_status read_about(reader *read, squall_error *err)
+{
+    const section *part = find_section(read, SQ_SECTION_ABOUT);
+    sq_cursor cursor = {0};
+    if (part != NULL) {
+        cursor.data = read->bytes + part->offset;
+        cursor.size = part->size;
+        const uint32_t count = sq_cursor_count(&cursor, SQ_LIMIT_PORTS, 8);
+        for (uint32_t i = 0; i < count && !cursor.failed; i++) {
+            char *key = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
+            char *value = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
+            if (key != NULL && value != NULL && strcmp(key, "model") == 0 &&
+                read->file->model_name == NULL) {
+                read->file->model_name = value;
+                value = NULL;
+            }
+            sq_free(key);
+            sq_free(value);
+        }
+        if (cursor.no_memory) {
+            return FAIL_SECTION(SQUALL_E_MEMORY, part, "no memory for it");
+        }
+        if (cursor.failed) {
+            return FAIL_SECTION(SQUALL_E_CORRUPT, part, "ends early, at byte %zu", cursor.at);
+        }
+    }
+    if (read->file->model_name == NULL) {
+        read->file->model_name = sq_strdup("");
+    }
+    return read->file->model_name != NULL
+               ? SQUALL_OK
+               : sq_fail(err, SQUALL_E_MEMORY, read->name, "no memory for its name");
+}
+
+static squall_status read_recipe(reader *read, squall_error *err)
+{
+    const section *part = find_section(read, SQ_SECTION_RECIPE);
+    if (part == NULL) {
+        return SQUALL_OK;
+    }
+    const unsigned char *at = read->bytes + part->offset;
+    if (part->size > SQ_LIMIT_RECIPE || memchr(at, 0, part->size) != NULL) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is no text, or longer than %zu bytes",
+                            SQ_LIMIT_RECIPE);
+    }
+    read->file->recipe = sq_alloc(part->size + 1, 1);
+    if (read->file->recipe == NULL) {
+        return FAIL_SECTION(SQUALL_E_MEMORY, part, "no memory for its %" PRIu64 " bytes",
+                            part->size);
+    }
+    memcpy(read->file->recipe, at, part->size);
+    return SQUALL_OK;
+}
+
+static squall_status read_parts(reader *read, squall_error *err)
+{
+    sq_engine_file *file = read->file;
+    SQ_TRY(check_head(read, err));
+    SQ_TRY(read_table(read, err));
+    SQ_TRY(check_hashes(read, err));
+    SQ_TRY(read_header(read, err));
+    SQ_TRY(read_weights(read, err));
+    SQ_TRY(read_about(read, err));
+    SQ_TRY(read_recipe(read, err));
+    SQ_TRY(read_plans(read, SQ_SECTION_PORTABLE, &file->portable, err));
+    SQ_TRY(read_plans(read, SQ_SECTION_DEVICE, &file->device, err));
+    return check_totals(read, err);
+}
+
+squall_status sq_engine_read(const unsigned char *bytes, size_t size, const char *name,
+                             sq_engine_file *file, squall_error *err)
+{
+    reader read = {.bytes = bytes, .size = size, .name = name, .file = file};
+    memset(file, 0, sizeof *file);
+    if ((uintptr_t)bytes % SQ_ALIGNMENT != 0) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, name, "its bytes must be %d-byte aligned",
+                       SQ_ALIGNMENT);
+    }
+    const squall_status status = read_parts(&read, err);
+    if (status != SQUALL_OK) {
+        sq_engine_free(file);
+    }
+    return status;
+}
+
+void sq_engine_free(sq_engine_file *file)
+{
+    for (uint32_t p = 0; p < file->profile_count; p++) {
+        if (file->portable != NULL) {
+            sq_plan_free(&file->portable[p]);
+        }
+        if (file->device != NULL) {
+            sq_plan_free(&file->device[p]);
+        }
+    }
+    sq_free(file->portable);
+    sq_free(file->device);
+    sq_free(file->recipe);
+    sq_free(file->model_name);
+    sq_free(file->squall_version);
+    sq_free(file->isa);
+    sq_free(file->name);
+    sq_free(file->chunk_checked);
+    memset(file, 0, sizeof *file);
+}

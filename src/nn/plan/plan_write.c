@@ -1,0 +1,174 @@
+/* nn/plan/plan_write.c - an engine file from its parts. */
+#include <string.h>
+
+#include "nn/plan/plan_internal.h"
+
+/* One section to be written; its bytes are borrowed. */
+typedef struct part {
+    uint32_t id, flags;
+    const unsigned char *data;
+    uint64_t size, offset;
+} part;
+
+typedef struct writer {
+    const sq_engine_file *file;
+    sq_text portable, device, about, chunks;
+    part parts[SQ_MAX_SECTIONS];
+    uint32_t count;
+    uint64_t arena_bytes, macs;
+} writer;
+
+static void encode_plans(writer *work, const sq_plan *plans, sq_text *text)
+{
+    for (uint32_t p = 0; p < work->file->profile_count; p++) {
+        sq_plan_encode(&plans[p], text);
+        work->arena_bytes =
+            plans[p].arena_bytes > work->arena_bytes ? plans[p].arena_bytes : work->arena_bytes;
+        work->macs = plans[p].macs > work->macs ? plans[p].macs : work->macs;
+    }
+}
+
+static void hash_chunks(writer *work)
+{
+    const sq_engine_file *file = work->file;
+    unsigned char hash[SQ_HASH_BYTES];
+    for (uint64_t at = 0; at < file->weight_bytes; at += SQ_ENGINE_CHUNK_BYTES) {
+        const uint64_t left = file->weight_bytes - at;
+        sq_hash(file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
+                hash);
+        sq_text_add_bytes(&work->chunks, hash, sizeof hash);
+    }
+}
+
+/* Facts in words, key and value; readers skip keys that they do not know. */
+static void encode_about(writer *work)
+{
+    sq_put_uint(&work->about, 1, 4);
+    sq_put_string(&work->about, "model");
+    sq_put_string(&work->about, work->file->model_name);
+}
+
+static void add_part(writer *work, uint32_t id, uint32_t flags, const void *data, uint64_t size)
+{
+    work->parts[work->count++] =
+        (part){.id = id, .flags = flags, .data = (const unsigned char *)data, .size = size};
+}
+
+/* Where each section begins; the weights at a page, so that what is not used is not read. */
+static uint64_t lay_out(writer *work)
+{
+    uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)work->count * SQ_ENGINE_TABLE_BYTES;
+    for (uint32_t i = 0; i < work->count; i++) {
+        at = sq_round_up(at, work->parts[i].id == SQ_SECTION_WEIGHTS ? SQ_ENGINE_PAGE_BYTES
+                                                                     : SQ_ALIGNMENT);
+        work->parts[i].offset = at;
+        at += work->parts[i].size;
+    }
+    return at;
+}
+
+static void store_text(unsigned char *at, const char *text, size_t room)
+{
+    const size_t length = text != NULL ? strlen(text) : 0;
+    if (length > 0) {
+        memcpy(at, text, length < room ? length : room - 1);
+    }
+}
+
+static void store_table(const writer *work, unsigned char *bytes)
+{
+    for (uint32_t i = 0; i < work->count; i++) {
+        const part *section = &work->parts[i];
+        unsigned char *entry = bytes + SQ_ENGINE_HEADER_BYTES + (size_t)i * SQ_ENGINE_TABLE_BYTES;
+        sq_store_uint(entry + SQ_TABLE_ID, section->id, 4);
+        sq_store_uint(entry + SQ_TABLE_FLAGS, section->flags, 4);
+        sq_store_uint(entry + SQ_TABLE_OFFSET, section->offset, 8);
+        sq_store_uint(entry + SQ_TABLE_SIZE, section->size, 8);
+        if (section->size > 0) {
+            memcpy(bytes + section->offset, section->data, section->size);
+        }
+        if (section->id == SQ_SECTION_WEIGHTS) {
+            sq_hash(work->chunks.data, work->chunks.length, entry + SQ_TABLE_HASH);
+        } else {
+            sq_hash(section->data, section->size, entry + SQ_TABLE_HASH);
+        }
+    }
+}
+
+static void store_header(const writer *work, unsigned char *bytes, uint64_t size)
+{
+    const sq_engine_file *file = work->file;
+    memcpy(bytes + SQ_HEADER_MAGIC, SQ_ENGINE_MAGIC, SQ_ENGINE_MAGIC_BYTES);
+    sq_store_uint(bytes + SQ_HEADER_FORMAT, SQ_ENGINE_FORMAT, 4);
+    sq_store_uint(bytes + SQ_HEADER_BYTES, SQ_ENGINE_HEADER_BYTES, 4);
+    sq_store_uint(bytes + SQ_HEADER_FILE_BYTES, size, 8);
+    sq_store_uint(bytes + SQ_HEADER_SECTIONS, work->count, 4);
+    sq_store_uint(bytes + SQ_HEADER_PROFILES, file->profile_count, 4);
+    sq_store_uint(bytes + SQ_HEADER_ARENA, work->arena_bytes, 8);
+    sq_store_uint(bytes + SQ_HEADER_MACS, work->macs, 8);
+    sq_store_uint(bytes + SQ_HEADER_WEIGHTS, file->weight_bytes, 8);
+    sq_store_uint(bytes + SQ_HEADER_CHUNK, SQ_ENGINE_CHUNK_BYTES, 4);
+    sq_store_uint(bytes + SQ_HEADER_THREADS, (uint32_t)file->threads, 4);
+    memcpy(bytes + SQ_HEADER_MODEL_HASH, file->model_hash, SQ_HASH_BYTES);
+    store_text(bytes + SQ_HEADER_VERSION, file->squall_version, SQ_HEADER_TEXT);
+    store_text(bytes + SQ_HEADER_ISA, file->isa, SQ_HEADER_TEXT);
+    sq_engine_hash_head(bytes, work->count, bytes + SQ_HEADER_HASH);
+}
+
+void sq_engine_hash_head(const unsigned char *bytes, uint32_t sections, unsigned char *out)
+{
+    unsigned char head[SQ_HEADER_HASH + SQ_MAX_SECTIONS * SQ_ENGINE_TABLE_BYTES];
+    const size_t table = (size_t)sections * SQ_ENGINE_TABLE_BYTES;
+    memcpy(head, bytes, SQ_HEADER_HASH);
+    memcpy(head + SQ_HEADER_HASH, bytes + SQ_ENGINE_HEADER_BYTES, table);
+    sq_hash(head, SQ_HEADER_HASH + table, out);
+}
+
+squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes, size_t *size,
+                              squall_error *err)
+{
+    squall_status status = SQUALL_OK;
+    writer work = {.file = file};
+    encode_plans(&work, file->portable, &work.portable);
+    if (file->device != NULL) {
+        encode_plans(&work, file->device, &work.device);
+    }
+    hash_chunks(&work);
+    encode_about(&work);
+    add_part(&work, SQ_SECTION_PORTABLE, SQ_SECTION_MANDATORY, work.portable.data,
+             work.portable.length);
+    if (file->device != NULL) {
+        add_part(&work, SQ_SECTION_DEVICE, 0, work.device.data, work.device.length);
+    }
+    if (file->recipe != NULL) {
+        add_part(&work, SQ_SECTION_RECIPE, SQ_SECTION_MANDATORY, file->recipe,
+                 strlen(file->recipe));
+    }
+    add_part(&work, SQ_SECTION_ABOUT, 0, work.about.data, work.about.length);
+    add_part(&work, SQ_SECTION_CHUNKS, SQ_SECTION_MANDATORY, work.chunks.data, work.chunks.length);
+    add_part(&work, SQ_SECTION_WEIGHTS, SQ_SECTION_MANDATORY, file->weights, file->weight_bytes);
+    const uint64_t total = lay_out(&work);
+    if (total > SQ_LIMIT_FILE_BYTES) {
+        status = sq_fail(err, SQUALL_E_LIMIT, file->model_name,
+                         "its engine would have %llu bytes; at most %zu are written",
+                         (unsigned long long)total, SQ_LIMIT_FILE_BYTES);
+        goto done;
+    }
+    unsigned char *made = sq_alloc(total, 1);
+    if (made == NULL || work.portable.failed || work.device.failed || work.about.failed ||
+        work.chunks.failed) {
+        sq_free(made);
+        status = sq_fail(err, SQUALL_E_MEMORY, file->model_name, "no memory for its engine");
+        goto done;
+    }
+    store_table(&work, made);
+    store_header(&work, made, total);
+    *bytes = made;
+    *size = total;
+done:
+    sq_text_free(&work.portable);
+    sq_text_free(&work.device);
+    sq_text_free(&work.about);
+    sq_text_free(&work.chunks);
+    return status;
+}
