@@ -77,8 +77,10 @@ SQUALL_API const char *squall_engine_recipe(const squall_engine *engine);
 SQUALL_API const char *squall_engine_text(const squall_engine *engine, const char *key);
 
 /**
- * Make a context for one profile.
+ * Make a context for one profile. The weights that it uses are held against their hashes, once an
+ * engine.
  * @param threads  0: one for each processor
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT; SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_context_create(squall_engine *engine,
                                                                size_t profile, int32_t threads,
@@ -90,10 +92,13 @@ SQUALL_API void squall_context_destroy(squall_context **context);
  * Run the network once.
  *
  * @param inputs   borrowed; one plain tensor for each input, of the profile's type and shape
- * @param outputs  borrowed; one for each output; `data` is the caller's and is filled
+ * @param outputs  borrowed; one for each output; `data` is the caller's and is filled; its memory
+ *                 may not overlap that of an input or another output
  * Threads: one call at a time a context. No allocation, no lock, no log. The same bits for every
  * thread count.
- * @return SQUALL_OK; SQUALL_E_SHAPE naming the input that does not fit; SQUALL_E_ARGUMENT.
+ * @return SQUALL_OK; SQUALL_E_SHAPE naming the tensor that does not fit; SQUALL_E_ARGUMENT for a
+ *         wrong number of them, or for data that is NULL, overlaps or is not aligned to its
+ * elements.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_context_run(squall_context *context,
                                                             const squall_tensor *inputs,

@@ -1,0 +1,38 @@
+/* nn/runtime/runtime.h - the backends there are, and a step of a plan on one of them. */
+#ifndef SQ_NN_RUNTIME_RUNTIME_H
+#define SQ_NN_RUNTIME_RUNTIME_H
+
+#include "nn/backend/backend.h"
+#include "nn/plan/plan.h"
+#include "squall/engine.h"
+
+/** The backend of a number, or NULL. */
+const sq_backend *sq_runtime_backend(uint32_t id);
+
+/** The function that carries out a bound step. */
+typedef squall_status sq_runtime_fn(const sq_call *call);
+
+/** Whether anything runs for a step: not for views, nor when all that it gives is empty. */
+bool sq_runtime_needed(const sq_plan *plan, const sq_plan_step *step);
+
+/** Find the tactic of a stored step again, and hold what the file says of it against what it is:
+ * layouts, packed bytes, taking over, dropped constants.
+ *
+ * @param in, out  caller's arrays of SQ_MAX_INPUTS and SQ_MAX_OUTPUTS, filled; constants have data
+ * @return SQUALL_OK; SQUALL_E_MISMATCH when this host has not got the tactic; SQUALL_E_CORRUPT;
+ *         SQUALL_E_LIMIT. */
+SQUALL_MUST_USE squall_status sq_runtime_restore(const sq_engine_file *file, const sq_plan *plan,
+                                                 uint32_t index, int threads, squall_tensor *in,
+                                                 squall_tensor *out, sq_step *step,
+                                                 sq_tactic *tactic, squall_error *err);
+
+struct squall_engine {
+    sq_mapping mapping; /* size 0 when the bytes are the caller's */
+    sq_engine_file file;
+    const sq_plan *plans;  /* [profile_count]: those in use, of `file` */
+    const char **backends; /* owned, [profile_count]; static texts or `device_text` */
+    char device_text[64];  /* "cpu avx512" */
+    char model_sha256[SQ_HASH_TEXT];
+};
+
+#endif /* SQ_NN_RUNTIME_RUNTIME_H */

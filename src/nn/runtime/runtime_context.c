@@ -1,0 +1,394 @@
+/* nn/runtime/runtime_context.c - one caller's memory for an engine, and a run.
+ *
+ * All that a run needs is made when the context is: tensors of every step with their addresses, the
+ * tactics' states, arena, scratch memory, threads. A run writes the caller's addresses where they
+ * are used and calls one function a step. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/runtime/runtime.h"
+
+/* A step ready to run. */
+typedef struct bound {
+    sq_step step;
+    sq_call call;
+    sq_runtime_fn *run;
+    uint32_t index; /* of the plan */
+} bound;
+
+/* A tensor that lies in the caller's memory, in one step. */
+typedef struct patch {
+    squall_tensor *tensor;
+    uint32_t port;
+    bool output;
+} patch;
+
+struct squall_context {
+    const squall_engine *engine;
+    const sq_plan *plan;
+    sq_pool *pool;
+    int threads;
+    bound *steps;                            /* owned, [step_count] */
+    squall_tensor *tensors;                  /* owned; inputs and outputs of all steps */
+    patch *patches;                          /* owned */
+    squall_step_time *times;                 /* owned, [step_count] */
+    unsigned char *arena, *scratch, *states; /* owned */
+    uint32_t step_count, patch_count;
+};
+
+/* What making a context needs only while it is made. */
+typedef struct maker {
+    squall_context *context;
+    sq_tactic *tactics; /* [step_count] */
+    size_t scratch_bytes, state_bytes;
+} maker;
+
+static void count_tensors(const sq_plan *plan, uint32_t *steps, size_t *tensors)
+{
+    *steps = 0;
+    *tensors = 0;
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        if (sq_runtime_needed(plan, &plan->steps[s])) {
+            *steps += 1;
+            *tensors += (size_t)plan->steps[s].in_count + plan->steps[s].out_count;
+        }
+    }
+}
+
+/* The weights that a step reads must be what was written. */
+static squall_status check_weights(const squall_context *context, const sq_plan_step *step,
+                                   squall_error *err)
+{
+    const sq_engine_file *file = &context->engine->file;
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        const sq_plan_value *value = &context->plan->values[step->in[i]];
+        if (value->home == SQ_HOME_CONST) {
+            SQ_TRY(sq_engine_check_weights(file, value->offset, squall_tensor_bytes(&value->type),
+                                           err));
+        }
+    }
+    return sq_engine_check_weights(file, step->packed_offset, step->packed_bytes, err);
+}
+
+static squall_status restore_steps(maker *make, squall_error *err)
+{
+    squall_context *context = make->context;
+    const sq_plan *plan = context->plan;
+    squall_tensor *tensors = context->tensors;
+    for (uint32_t s = 0, b = 0; s < plan->step_count; s++) {
+        if (!sq_runtime_needed(plan, &plan->steps[s])) {
+            continue;
+        }
+        squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
+        bound *made = &context->steps[b];
+        sq_tactic *tactic = &make->tactics[b++];
+        SQ_TRY(check_weights(context, &plan->steps[s], err));
+        SQ_TRY(sq_runtime_restore(&context->engine->file, plan, s, context->threads, in, out,
+                                  &made->step, tactic, err));
+        memcpy(tensors, in, made->step.in_count * sizeof *in);
+        made->step.in = tensors;
+        tensors += made->step.in_count;
+        memcpy(tensors, out, made->step.out_count * sizeof *out);
+        made->step.out = tensors;
+        tensors += made->step.out_count;
+        made->index = s;
+        if (tactic->scratch_bytes > make->scratch_bytes) {
+            make->scratch_bytes = tactic->scratch_bytes;
+        }
+        make->state_bytes += sq_round_up(tactic->state_bytes, SQ_ALIGNMENT);
+        if (make->state_bytes > SQ_LIMIT_ARENA_BYTES) {
+            return sq_fail(err, SQUALL_E_LIMIT, context->engine->file.name,
+                           "its steps ask for more than %zu bytes of state", SQ_LIMIT_ARENA_BYTES);
+        }
+    }
+    return SQUALL_OK;
+}
+
+/* Where a tensor's memory is; what belongs to the caller is noted to be set at each run. */
+static void place_tensor(squall_context *context, const sq_plan_value *value, squall_tensor *tensor)
+{
+    switch (value->home) {
+    case SQ_HOME_ARENA:
+        tensor->data = context->arena + value->offset;
+        break;
+    case SQ_HOME_INPUT:
+    case SQ_HOME_OUTPUT:
+        context->patches[context->patch_count++] = (patch){.tensor = tensor,
+                                                           .port = (uint32_t)value->offset,
+                                                           .output = value->home == SQ_HOME_OUTPUT};
+        break;
+    case SQ_HOME_NONE:
+    case SQ_HOME_CONST: /* set already */
+    case SQ_HOME_DROPPED:
+        break;
+    }
+}
+
+static squall_status bind_steps(maker *make, squall_error *err)
+{
+    squall_context *context = make->context;
+    const sq_plan *plan = context->plan;
+    unsigned char *state = context->states;
+    squall_tensor *tensors = context->tensors;
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        bound *made = &context->steps[b];
+        const sq_plan_step *stored = &plan->steps[made->index];
+        const sq_backend *backend = sq_runtime_backend(stored->backend);
+        const sq_tactic *tactic = &make->tactics[b];
+        SQ_TRY(backend->bind(&made->step, tactic, context->threads, state, err));
+        for (uint32_t i = 0; i < stored->in_count; i++) {
+            place_tensor(context, &plan->values[stored->in[i]], tensors++);
+        }
+        for (uint32_t i = 0; i < stored->out_count; i++) {
+            place_tensor(context, &plan->values[stored->out[i]], tensors++);
+        }
+        made->run = backend->runner(&made->step, tactic);
+        made->call = (sq_call){
+            .step = &made->step,
+            .packed = stored->packed_bytes > 0
+                          ? context->engine->file.weights + stored->packed_offset
+                          : NULL,
+            .state = tactic->state_bytes > 0 ? state : NULL,
+            .scratch = tactic->scratch_bytes > 0 ? context->scratch : NULL,
+            .pool = context->pool,
+        };
+        state += sq_round_up(tactic->state_bytes, SQ_ALIGNMENT);
+    }
+    return SQUALL_OK;
+}
+
+/* Names, MACs and bytes of each step's line of a profile; times are filled by a run. */
+static void fill_times(squall_context *context)
+{
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        const bound *made = &context->steps[b];
+        const sq_plan_step *stored = &context->plan->steps[made->index];
+        squall_step_time *line = &context->times[b];
+        line->name = stored->name;
+        line->op = sq_op_name(stored->op);
+        line->tactic = stored->tactic;
+        line->macs = sq_op_macs(&made->step);
+        line->bytes = stored->packed_bytes;
+        for (uint32_t i = 0; i < stored->in_count; i++) {
+            if (context->plan->values[stored->in[i]].home != SQ_HOME_DROPPED) {
+                line->bytes += squall_tensor_bytes(&made->step.in[i]);
+            }
+        }
+        for (uint32_t i = 0; i < stored->out_count; i++) {
+            line->bytes += squall_tensor_bytes(&made->step.out[i]);
+        }
+    }
+}
+
+static squall_status take_memory(maker *make, squall_error *err)
+{
+    squall_context *context = make->context;
+    size_t tensors;
+    count_tensors(context->plan, &context->step_count, &tensors);
+    make->tactics = sq_alloc(context->step_count, sizeof *make->tactics);
+    context->steps = sq_alloc(context->step_count, sizeof *context->steps);
+    context->times = sq_alloc(context->step_count, sizeof *context->times);
+    context->tensors = sq_alloc(tensors, sizeof *context->tensors);
+    context->patches = sq_alloc(tensors, sizeof *context->patches);
+    if (make->tactics == NULL || context->steps == NULL || context->times == NULL ||
+        context->tensors == NULL || context->patches == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, context->engine->file.name,
+                       "no memory for a context of %" PRIu32 " steps", context->step_count);
+    }
+    return SQUALL_OK;
+}
+
+static squall_status fill_context(maker *make, squall_error *err)
+{
+    squall_context *context = make->context;
+    SQ_TRY(take_memory(make, err));
+    SQ_TRY(restore_steps(make, err));
+    /* Not zeroed: pages come when they are first written to. */
+    context->arena = sq_alloc_raw(context->plan->arena_bytes, 1);
+    context->scratch = sq_alloc_raw(make->scratch_bytes, 1);
+    context->states = sq_alloc(make->state_bytes, 1);
+    if (context->arena == NULL || context->scratch == NULL || context->states == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, context->engine->file.name,
+                       "no memory for a context: %" PRIu64 " bytes of arena, %zu of scratch, %zu "
+                       "of state",
+                       context->plan->arena_bytes, make->scratch_bytes, make->state_bytes);
+    }
+    if (context->threads > 1) {
+        SQ_TRY(sq_pool_create(context->threads, &context->pool, err));
+    }
+    SQ_TRY(bind_steps(make, err));
+    fill_times(context);
+    return SQUALL_OK;
+}
+
+squall_status squall_context_create(squall_engine *engine, size_t profile, int32_t threads,
+                                    squall_context **out, squall_error *err)
+{
+    if (profile >= engine->file.profile_count || threads < 0 || threads > SQ_POOL_THREADS) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, engine->file.name,
+                       "profile %zu of %" PRIu32 ", %" PRId32 " threads of at most %d", profile,
+                       engine->file.profile_count, threads, SQ_POOL_THREADS);
+    }
+    maker make = {.context = sq_alloc(1, sizeof(squall_context))};
+    if (make.context == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, engine->file.name, "no memory for a context");
+    }
+    const int processors = sq_cpu_count();
+    make.context->engine = engine;
+    make.context->plan = &engine->plans[profile];
+    make.context->threads = threads > 0                    ? threads
+                            : processors < SQ_POOL_THREADS ? processors
+                                                           : SQ_POOL_THREADS;
+    const squall_status status = fill_context(&make, err);
+    sq_free(make.tactics);
+    if (status != SQUALL_OK) {
+        squall_context_destroy(&make.context);
+        return status;
+    }
+    *out = make.context;
+    return SQUALL_OK;
+}
+
+void squall_context_destroy(squall_context **context)
+{
+    if (context == NULL || *context == NULL) {
+        return;
+    }
+    squall_context *old = *context;
+    sq_pool_destroy(&old->pool);
+    sq_free(old->steps);
+    sq_free(old->times);
+    sq_free(old->tensors);
+    sq_free(old->patches);
+    sq_free(old->arena);
+    sq_free(old->scratch);
+    sq_free(old->states);
+    sq_free(old);
+    *context = NULL;
+}
+
+/* One of the caller's tensors against the one planned. */
+static squall_status check_tensor(const squall_context *context, const squall_tensor *given,
+                                  const sq_plan_value *planned, const char *kind, uint32_t index,
+                                  squall_error *err)
+{
+    char where[160];
+    if (sq_tensor_same_type(given, &planned->type)) {
+        const size_t size = squall_dtype_size(given->dtype);
+        if ((given->data != NULL && (uintptr_t)given->data % size == 0) ||
+            squall_tensor_bytes(given) == 0) {
+            return SQUALL_OK;
+        }
+        snprintf(where, sizeof where, "%.60s: %s '%.60s'", context->engine->file.name, kind,
+                 planned->name);
+        return sq_fail(err, SQUALL_E_ARGUMENT, where,
+                       "its data is NULL or not aligned to its %zu-byte elements", size);
+    }
+    char have[SQ_TENSOR_TEXT], want[SQ_TENSOR_TEXT];
+    snprintf(where, sizeof where, "%.60s: %s '%.60s'", context->engine->file.name, kind,
+             planned->name);
+    return sq_fail(err, SQUALL_E_SHAPE, where,
+                   "number %" PRIu32 " is %s; this profile takes %s: reshape it or choose another "
+                   "profile",
+                   index, sq_tensor_format(given, have), sq_tensor_format(&planned->type, want));
+}
+
+static bool overlap(const squall_tensor *a, const squall_tensor *b)
+{
+    const uintptr_t a_first = (uintptr_t)a->data, b_first = (uintptr_t)b->data;
+    return a_first < b_first + squall_tensor_bytes(b) && b_first < a_first + squall_tensor_bytes(a);
+}
+
+/* Outputs are written while inputs are still read, so they may not share memory. */
+static squall_status check_ports(const squall_context *context, const squall_tensor *inputs,
+                                 size_t input_count, const squall_tensor *outputs,
+                                 size_t output_count, squall_error *err)
+{
+    const sq_plan *plan = context->plan;
+    if (input_count != plan->input_count || output_count != plan->output_count) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, context->engine->file.name,
+                       "takes %" PRIu32 " inputs and gives %" PRIu32 " outputs; %zu and %zu were "
+                       "passed",
+                       plan->input_count, plan->output_count, input_count, output_count);
+    }
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        SQ_TRY(check_tensor(context, &inputs[i], &plan->values[plan->inputs[i]], "input", i, err));
+    }
+    for (uint32_t i = 0; i < plan->output_count; i++) {
+        SQ_TRY(
+            check_tensor(context, &outputs[i], &plan->values[plan->outputs[i]], "output", i, err));
+    }
+    for (uint32_t i = 0; i < plan->output_count; i++) {
+        bool shared = false;
+        for (uint32_t k = 0; k < plan->input_count; k++) {
+            shared = shared || overlap(&outputs[i], &inputs[k]);
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            shared = shared || overlap(&outputs[i], &outputs[k]);
+        }
+        if (shared) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, plan->values[plan->outputs[i]].name,
+                           "its memory overlaps that of another tensor passed");
+        }
+    }
+    return SQUALL_OK;
+}
+
+static squall_status fail_step(const squall_context *context, const bound *made,
+                               squall_status status, squall_error *err)
+{
+    const sq_plan_step *stored = &context->plan->steps[made->index];
+    char where[192];
+    snprintf(where, sizeof where, "%.60s: step %" PRIu32 " '%.60s' (%s)",
+             context->engine->file.name, made->index, stored->name, sq_op_name(stored->op));
+    return sq_fail(err, status, where, "failed while it ran: %s", squall_status_text(status));
+}
+
+static squall_status begin(squall_context *context, const squall_tensor *inputs, size_t input_count,
+                           const squall_tensor *outputs, size_t output_count, squall_error *err)
+{
+    SQ_TRY(check_ports(context, inputs, input_count, outputs, output_count, err));
+    for (uint32_t i = 0; i < context->patch_count; i++) {
+        const patch *to = &context->patches[i];
+        to->tensor->data = to->output ? outputs[to->port].data : inputs[to->port].data;
+    }
+    return SQUALL_OK;
+}
+
+squall_status squall_context_run(squall_context *context, const squall_tensor *inputs,
+                                 size_t input_count, const squall_tensor *outputs,
+                                 size_t output_count, squall_error *err)
+{
+    SQ_TRY(begin(context, inputs, input_count, outputs, output_count, err));
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        const bound *made = &context->steps[b];
+        const squall_status status = made->run(&made->call);
+        if (status != SQUALL_OK) {
+            return fail_step(context, made, status, err);
+        }
+    }
+    return SQUALL_OK;
+}
+
+squall_status squall_context_profile(squall_context *context, const squall_tensor *inputs,
+                                     size_t input_count, const squall_tensor *outputs,
+                                     size_t output_count, const squall_step_time **steps,
+                                     size_t *step_count, squall_error *err)
+{
+    SQ_TRY(begin(context, inputs, input_count, outputs, output_count, err));
+    double before = sq_clock_s();
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        const bound *made = &context->steps[b];
+        const squall_status status = made->run(&made->call);
+        if (status != SQUALL_OK) {
+            return fail_step(context, made, status, err);
+        }
+        const double after = sq_clock_s();
+        context->times[b].seconds = after - before;
+        before = after;
+    }
+    *steps = context->times;
+    *step_count = context->step_count;
+    return SQUALL_OK;
+}
