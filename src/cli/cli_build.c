@@ -1,0 +1,201 @@
+/* cli/cli_build.c - squall build: an ONNX model into an engine file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "squall/compile.h"
+
+enum { MAX_SHAPES = 64 };
+
+/* "x=1x4x256x256", or without "x=" for the only input. */
+static bool parse_shape(const char *text, squall_input_shape *out, char *name, size_t room)
+{
+    const char *equals = strchr(text, '=');
+    const char *p = equals != NULL ? equals + 1 : text;
+    memset(out, 0, sizeof *out);
+    if (equals != NULL) {
+        snprintf(name, room, "%.*s", (int)(equals - text), text);
+        out->name = name;
+    }
+    for (;;) {
+        char *end;
+        const long long size = strtoll(p, &end, 10);
+        if (end == p || size < 1 || out->rank == SQUALL_MAX_DIMS || (*end != '\0' && *end != 'x')) {
+            fprintf(stderr, "squall build: --shape: '%s' is no shape such as x=1x4x256x256\n",
+                    text);
+            return false;
+        }
+        out->dims[out->rank++] = size;
+        if (*end == '\0') {
+            return true;
+        }
+        p = end + 1;
+    }
+}
+
+/* The input shape that the recipe asks for the grid of a file. */
+static squall_status shape_of_grid(const char *path, const cli_input *input,
+                                   const char *recipe_text, size_t length, const char *recipe_path,
+                                   squall_input_shape *out, squall_error *err)
+{
+    squall_status status;
+    squall_recipe *recipe = NULL;
+    cli_frames frames = {0};
+    squall_tensor type;
+    const cli_list paths = {.items = &path, .count = 1};
+    SQ_TRY(squall_recipe_parse(recipe_text, length, recipe_path, &recipe, err));
+    SQ_TRY_GOTO(cli_frames_open(&paths, input, NULL, &frames, err));
+    const squall_field *field = cli_frames_get(&frames, 0);
+    if (field == NULL) {
+        status =
+            sq_fail(err, SQUALL_E_FORMAT, path, "holds no rain that can be read; see squall info");
+        goto done;
+    }
+    squall_recipe_input_shape(recipe, field->grid.height, field->grid.width, &type);
+    memset(out, 0, sizeof *out);
+    out->rank = type.rank;
+    memcpy(out->dims, type.dims, sizeof out->dims);
+done:
+    cli_frames_close(&frames);
+    squall_recipe_destroy(&recipe);
+    return status;
+}
+
+static json_t *report_json(const char *engine, const squall_build_report *report,
+                           const squall_notes *notes)
+{
+    return json_pack("{s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "engine", engine,
+                     "seconds", report->seconds, "file_bytes", (json_int_t)report->file_bytes,
+                     "weight_bytes", (json_int_t)report->weight_bytes, "nodes",
+                     (json_int_t)report->nodes_in, "steps", (json_int_t)report->steps_out,
+                     "steps_on_ref", (json_int_t)report->steps_on_ref, "arena_bytes",
+                     (json_int_t)report->arena_bytes, "arena_bound_bytes",
+                     (json_int_t)report->arena_bound_bytes, "macs", (json_int_t)report->macs,
+                     "notes", cli_notes_json(notes));
+}
+
+static void print_report(const char *engine, const squall_build_report *report)
+{
+    printf("%s: %.1f MB, built in %.2f s\n"
+           "  %u nodes became %u steps, %u of them on the reference kernels\n"
+           "  %.2f GFLOP a run, arena %.1f MB (no plan could go below %.1f MB), weights %.1f MB\n",
+           engine, (double)report->file_bytes / 1e6, report->seconds, report->nodes_in,
+           report->steps_out, report->steps_on_ref, 2e-9 * (double)report->macs,
+           (double)report->arena_bytes / 1e6, (double)report->arena_bound_bytes / 1e6,
+           (double)report->weight_bytes / 1e6);
+}
+
+/* What was asked for on the command line. */
+typedef struct request {
+    const char *device, *out, *recipe, *grid_of;
+    int32_t threads;
+    cli_list shapes;
+    bool json, explain;
+    cli_input input;
+} request;
+
+static squall_status build(const request *want, const char *model, squall_build_report *report,
+                           squall_notes *notes, squall_error *err)
+{
+    squall_status status = SQUALL_OK;
+    squall_build_options options;
+    squall_input_shape shapes[MAX_SHAPES + 1];
+    char names[MAX_SHAPES][128];
+    char *recipe = NULL;
+    size_t length = 0;
+    squall_build_options_init(&options);
+    options.device = want->device;
+    options.threads = want->threads;
+    options.shapes = shapes;
+    for (size_t i = 0; i < want->shapes.count; i++) {
+        if (i == MAX_SHAPES || !parse_shape(want->shapes.items[i], &shapes[i], names[i], 128)) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, "--shape",
+                           "at most %d shapes like x=1x4x256x256", MAX_SHAPES);
+        }
+        options.shape_count++;
+    }
+    if (want->recipe != NULL) {
+        SQ_TRY(cli_read_text(want->recipe, &recipe, &length, err));
+        options.recipe = recipe;
+    }
+    if (want->grid_of != NULL) {
+        SQ_TRY_GOTO(shape_of_grid(want->grid_of, &want->input, recipe, length, want->recipe,
+                                  &shapes[options.shape_count], err));
+        options.shape_count++;
+    }
+    status = squall_build(model, &options, want->out, report, notes, err);
+done:
+    sq_free(recipe);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    squall_error err = {.code = SQUALL_OK};
+    squall_build_report report;
+    request want = {.device = "cpu"};
+    cli_list models;
+    int code;
+    cli_input_init(&want.input);
+    const cli_option options[] = {
+        {.name = "out", .argument = "FILE", .text = &want.out, .help = "the engine file (needed)"},
+        {.name = "recipe",
+         .argument = "FILE",
+         .text = &want.recipe,
+         .help = "feature recipe that shall travel in the engine"},
+        {.name = "grid-of",
+         .argument = "FILE",
+         .text = &want.grid_of,
+         .help = "plan for the grid of this radar file (needs --recipe)"},
+        {.name = "shape",
+         .argument = "NAME=1x4x256x256",
+         .list = &want.shapes,
+         .help = "shape of an input; may be given again, for a profile each"},
+        {.name = "device",
+         .argument = "cpu|ref",
+         .text = &want.device,
+         .help = "kernels of this host (default), or plain C alone"},
+        {.name = "threads",
+         .argument = "N",
+         .number = &want.threads,
+         .low = 0,
+         .high = 256,
+         .help = "threads to plan for (default: one for each processor)"},
+        CLI_INPUT_OPTIONS(want.input),
+        {.name = "explain", .flag = &want.explain, .help = "say what each pass did and why"},
+        {.name = "json", .flag = &want.json, .help = "print the report as JSON"},
+    };
+    if (!cli_parse(&cli_build, options, sizeof options / sizeof options[0], argc, argv, &models,
+                   &code)) {
+        return code;
+    }
+    squall_notes *notes = squall_notes_create();
+    if (models.count != 1 || want.out == NULL || (want.grid_of != NULL && want.recipe == NULL)) {
+        fprintf(stderr,
+                "squall build: one model and --out are needed, and --recipe for --grid-of\n");
+        code = CLI_USAGE;
+    } else if (build(&want, models.items[0], &report, notes, &err) != SQUALL_OK) {
+        cli_print_notes("build", notes);
+        code = cli_report("build", &err);
+    } else if (want.json) {
+        cli_print_json(report_json(want.out, &report, notes));
+    } else {
+        if (want.explain) {
+            cli_print_notes("build", notes);
+        }
+        print_report(want.out, &report);
+    }
+    squall_notes_destroy(&notes);
+    cli_list_free(&want.shapes);
+    cli_list_free(&models);
+    return code;
+}
+
+const cli_command cli_build = {
+    .name = "build",
+    .arguments = "MODEL.onnx",
+    .summary = "compile a model into an engine for this machine",
+    .details =
+        "An engine holds a portable plan that runs anywhere and one for this host's processor.",
+    .run = run,
+};

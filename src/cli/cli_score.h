@@ -1,0 +1,43 @@
+/* cli/cli_score.h - scores of several methods over lead times, pooled over issue times. */
+#ifndef SQ_CLI_CLI_SCORE_H
+#define SQ_CLI_CLI_SCORE_H
+
+#include "cli/cli.h"
+
+enum { CLI_METHODS = 3 }; /* model, extrapolation, persistence: in that order */
+
+/* Sums of one method at one lead time. */
+typedef struct cli_score {
+    squall_contingency events;
+    squall_errors errors;
+    squall_fractions fractions;
+} cli_score;
+
+typedef struct cli_scores {
+    double threshold_mm_h, cap_mm_h;
+    size_t scale; /* neighbourhood of the FSS, cells */
+    size_t lead_count;
+    const int32_t *leads_s; /* borrowed */
+    bool used[CLI_METHODS];
+    const char *names[CLI_METHODS];
+    cli_score *rows; /* owned, [lead_count][CLI_METHODS] */
+} cli_scores;
+
+squall_status cli_scores_init(cli_scores *scores, const int32_t *leads_s, size_t lead_count,
+                              squall_error *err);
+void cli_scores_free(cli_scores *scores);
+
+/**
+ * Add the forecasts of up to CLI_METHODS methods for one issue time.
+ *
+ * Every method is scored on the same cells: those that the observation covers and, where there is
+ * one, the extrapolation (method 1) too.
+ * @param forecasts  borrowed; NULL for a method that is not there
+ */
+squall_status cli_scores_add(cli_scores *scores, squall_forecast *const *forecasts,
+                             cli_frames *frames, int32_t tolerance_s, squall_error *err);
+
+void cli_scores_print(const cli_scores *scores);
+json_t *cli_scores_json(const cli_scores *scores);
+
+#endif /* SQ_CLI_CLI_SCORE_H */
