@@ -22,17 +22,27 @@ typedef struct squall_product_info {
     const char *history;     /**< what made it: "squall 0.1.0 forecast" */
     const char *quality;     /**< "nominal", or what was missing, in words */
     double quality_index;    /**< 1 all inputs present .. 0 none; NaN unknown */
+    const char *institution; /**< who runs the forecast: "National weather service" */
+    const char *license;     /**< what users may do with the product: "CC BY 4.0" */
 } squall_product_info;
+/** All unknown. */
 SQUALL_API void squall_product_info_init(squall_product_info *info);
 
 /**
- * Write a forecast as CF-1.8 NetCDF-4: rainfall_rate over time, y, x, with its grid mapping, 2-D
- * longitude and latitude, the forecast reference time and a coverage flag.
+ * Write a forecast as CF-1.8 NetCDF-4: rainfall_rate ("precip_intensity", packed in steps of
+ * 0.01 mm/h up to 327.67) over time, y, x, with its grid mapping, 2-D longitude and latitude (on a
+ * grid in degrees x and y are these), the forecast reference time and a coverage flag; a quality
+ * variable when a field has a quality layer, bounds of the times when every field has a window.
  *
+ * The same fields and texts make the same bytes. The file appears under `path` only when it is
+ * complete.
  * @param fields  borrowed; `count` rain-rate fields on one grid, times ascending
- * The file appears under `path` only when it is complete.
- * @return SQUALL_OK; SQUALL_E_SHAPE; SQUALL_E_UNSUPPORTED (a projection CF has no name for);
- *         SQUALL_E_IO (no space, among others: an older file stays); SQUALL_E_MEMORY.
+ * @param info    borrowed; optional
+ * Threads: calls take their turn; none may run beside another use of the netCDF library.
+ * Memory: the compressed file, and 10 MB for each 1000 columns.
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT; SQUALL_E_SHAPE; SQUALL_E_LIMIT; SQUALL_E_UNSUPPORTED (a
+ *         projection CF has no name for); SQUALL_E_IO (no space, among others: an older file
+ *         stays); SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_netcdf_write(const char *path,
                                                              const squall_field *const *fields,

@@ -1,0 +1,63 @@
+/* wx/product/product.h - what the product room shares inside: map projections in CF's words, and
+ * the one lock of its netCDF calls. */
+#ifndef SQ_WX_PRODUCT_PRODUCT_H
+#define SQ_WX_PRODUCT_PRODUCT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "squall/product.h"
+
+#include "base/base.h"
+
+/** One attribute of a CF grid mapping: `count` numbers, or a text when `text` is set. */
+typedef struct sq_product_crs_attribute {
+    const char *name; /* static */
+    const char *text; /* static; NULL for numbers */
+    size_t count;
+    double values[7];
+} sq_product_crs_attribute;
+
+#define SQ_PRODUCT_CRS_ATTRIBUTES 16
+
+/** A map projection in the words of the CF conventions. */
+typedef struct sq_product_crs {
+    const char *mapping; /* static: grid_mapping_name */
+    bool degrees;        /* x and y are longitude and latitude; otherwise they are in metres */
+    double unit_m;       /* metres in a unit of the squall_grid; 1 for degrees */
+    size_t count;
+    sq_product_crs_attribute attributes[SQ_PRODUCT_CRS_ATTRIBUTES];
+} sq_product_crs;
+
+/**
+ * Say a PROJ string ("+proj=stere +lat_0=90 ...", "EPSG:3067" and other common codes) in CF's
+ * words.
+ *
+ * What CF cannot say is refused rather than left out, as the file would then lie in the wrong
+ * place.
+ * @return SQUALL_OK; SQUALL_E_UNSUPPORTED; SQUALL_E_FORMAT (a word that PROJ would not read).
+ */
+SQUALL_MUST_USE squall_status sq_product_crs_read(const char *proj, sq_product_crs *out,
+                                                  squall_error *err);
+
+/** The caller's info, or what stands where it gave none; `info` may be NULL. The texts are borrowed
+ * from it.
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT when `struct_size` was not set. */
+SQUALL_MUST_USE squall_status sq_product_info_read(const squall_product_info *info,
+                                                   squall_product_info *out, squall_error *err);
+
+/** Hold `field` against what a product can show: a rain rate with a known time.
+ * @param name  of the thing in messages: "field 3". */
+SQUALL_MUST_USE squall_status sq_product_field_check(const squall_field *field, const char *name,
+                                                     squall_error *err);
+
+/** A copy of `text` (or of `fallback` when that is NULL) which is sure to be UTF-8 without control
+ * characters but line ends: texts come from files too. Given (sq_free); NULL without memory. */
+char *sq_product_text(const char *text, const char *fallback);
+
+/** Held around every netCDF call of this room: the library keeps tables of its own that two threads
+ * must not change at once. */
+void sq_product_netcdf_lock(void);
+void sq_product_netcdf_unlock(void);
+
+#endif /* SQ_WX_PRODUCT_PRODUCT_H */
