@@ -1,0 +1,43 @@
+/* nn/graph/graph_optimise.c - the passes in their order, until none changes anything. */
+#include <inttypes.h>
+
+#include "nn/graph/graph.h"
+
+#define MOST_ROUNDS 8
+
+squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, squall_notes *notes,
+                                squall_error *err)
+{
+    /* Dead code first, that its uses do not count; normalisation before activations, which would
+     * stand between it and its convolution. */
+    static const struct {
+        sq_graph_pass *run;
+        const char *name, *did;
+    } passes[] = {
+        {sq_pass_dead_code, "pass dead code", "nodes that no output needs are gone"},
+        {sq_pass_fold_constants, "pass constants", "nodes of constants were worked out"},
+        {sq_pass_identity, "pass identity", "nodes that changed nothing are gone"},
+        {sq_pass_batch_norm, "pass batch norm", "normalisations went into the weights before them"},
+        {sq_pass_activation, "pass activation", "activations went into the node before them"},
+    };
+    enum { PASSES = sizeof passes / sizeof passes[0] };
+    uint32_t total[PASSES] = {0};
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+        uint32_t changed = 0;
+        for (size_t i = 0; i < PASSES; i++) {
+            uint32_t changes = 0;
+            SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
+            total[i] += changes;
+            changed += changes;
+        }
+        if (changed == 0) {
+            break;
+        }
+    }
+    for (size_t i = 0; i < PASSES; i++) {
+        if (total[i] > 0) {
+            sq_note(notes, passes[i].name, "%" PRIu32 " %s", total[i], passes[i].did);
+        }
+    }
+    return SQUALL_OK;
+}
