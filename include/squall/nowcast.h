@@ -82,6 +82,19 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_run(
     int64_t issue_time, const int32_t *leads_s, size_t lead_count, squall_method method,
     squall_forecast **out, squall_notes *notes, squall_error *err);
 
+/**
+ * The motion that squall_nowcast_run() would use: from up to four of the newest frames, none more than
+ * 45 minutes older than the newest. For those who make training data.
+ *
+ * @param out  given; NULL when there are not two such frames
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_motion(const squall_source *sources,
+                                                               size_t source_count,
+                                                               int64_t issue_time, int32_t threads,
+                                                               squall_motion **out,
+                                                               squall_notes *notes,
+                                                               squall_error *err);
+
 #ifdef __cplusplus
 }
 #endif

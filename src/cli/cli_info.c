@@ -94,6 +94,29 @@ static void print_field(const char *path, const squall_file *file, size_t index,
     printf("\n  quality      %s\n", field->quality != NULL ? "given" : "none");
 }
 
+/* One file: the times of its fields, whose values are not read. */
+static squall_status show_times(const char *path, const char *quantity, json_t *list,
+                                squall_error *err)
+{
+    char text[SQ_TIME_TEXT];
+    squall_io_options options;
+    squall_file *file = NULL;
+    squall_io_options_init(&options);
+    options.quantity = quantity;
+    SQ_TRY(squall_file_open(path, &options, &file, err));
+    for (size_t i = 0; i < squall_file_count(file); i++) {
+        const int64_t time = squall_file_time(file, i);
+        if (list != NULL) {
+            json_array_append_new(list, json_pack("{s:s?, s:I, s:o}", "file", path, "index",
+                                                  (json_int_t)i, "valid_time", cli_time(time)));
+        } else {
+            printf("%s  %s [%zu]\n", sq_time_format(time, text), path, i);
+        }
+    }
+    squall_file_close(&file);
+    return SQUALL_OK;
+}
+
 /* One file: its first field, or all. */
 static squall_status show_file(const char *path, const char *quantity, bool all, json_t *list,
                                squall_error *err)
@@ -125,7 +148,7 @@ done:
 static int run(int argc, char **argv)
 {
     const char *quantity = NULL;
-    bool json = false, all = false;
+    bool json = false, all = false, times = false;
     cli_list paths;
     int code;
     const cli_option options[] = {
@@ -134,6 +157,9 @@ static int run(int argc, char **argv)
          .text = &quantity,
          .help = "dataset to show: RATE, ACRR, DBZH, ..."},
         {.name = "all", .flag = &all, .help = "every field of a file, not only the first"},
+        {.name = "times",
+         .flag = &times,
+         .help = "only the valid times of all fields, without reading their values"},
         {.name = "json", .flag = &json, .help = "print a JSON array, one object a field"},
     };
     if (!cli_parse(&cli_info, options, sizeof options / sizeof options[0], argc, argv, &paths,
@@ -148,7 +174,8 @@ static int run(int argc, char **argv)
     json_t *list = json ? json_array() : NULL;
     for (size_t i = 0; i < paths.count; i++) {
         squall_error err = {.code = SQUALL_OK};
-        if (show_file(paths.items[i], quantity, all, list, &err) != SQUALL_OK) {
+        if ((times ? show_times(paths.items[i], quantity, list, &err)
+                   : show_file(paths.items[i], quantity, all, list, &err)) != SQUALL_OK) {
             code = cli_report("info", &err);
             if (list != NULL) {
                 json_array_append_new(list,

@@ -143,29 +143,48 @@ const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster)
     return nowcaster->recipe;
 }
 
-/* Find the motion from the newest frames, if there are two near enough in time. */
-static squall_status find_motion(run *r)
+/* Find the motion from the newest frames, if there are two near enough in time; `*used` says from how
+ * many. */
+static squall_status find_motion(const sq_frames *frames, int32_t threads, squall_motion **out,
+                                 size_t *used, squall_error *err)
 {
-    const sq_frames *frames = &r->frames;
-    const double start = sq_clock_s();
+    squall_motion_options options;
+    squall_motion *motion = NULL;
     size_t first = frames->count - 1;
     while (first > 0 && frames->count - first < SQ_MOTION_FRAMES &&
            frames->latest->valid_time - frames->items[first - 1]->valid_time <=
                SQ_MOTION_WINDOW_S) {
         first--;
     }
-    const size_t count = frames->count - first;
-    if (count < 2) {
+    *used = 0;
+    *out = NULL;
+    if (frames->count - first < 2) {
         return SQUALL_OK;
     }
-    squall_motion_options options;
     squall_motion_options_init(&options);
-    options.threads = r->nowcaster->threads;
-    SQ_TRY(squall_motion_create(&frames->latest->grid, &r->motion, r->err));
-    SQ_TRY(squall_motion_estimate(frames->items + first, count, &options, r->motion, r->err));
-    r->motion_frames = count;
-    r->forecast->motion_s = sq_clock_s() - start;
+    options.threads = threads;
+    SQ_TRY(squall_motion_create(&frames->latest->grid, &motion, err));
+    const squall_status status = squall_motion_estimate(frames->items + first,
+                                                        frames->count - first, &options, motion, err);
+    if (status != SQUALL_OK) {
+        squall_motion_destroy(&motion);
+        return status;
+    }
+    *out = motion;
+    *used = frames->count - first;
     return SQUALL_OK;
+}
+
+squall_status squall_nowcast_motion(const squall_source *sources, size_t source_count,
+                                    int64_t issue_time, int32_t threads, squall_motion **out,
+                                    squall_notes *notes, squall_error *err)
+{
+    sq_frames frames;
+    size_t used;
+    SQ_TRY(sq_frames_select(sources, source_count, issue_time, &frames, notes, err));
+    const squall_status status = find_motion(&frames, threads, out, &used, err);
+    sq_frames_free(&frames);
+    return status;
 }
 
 static squall_status persist(run *r)
@@ -413,7 +432,9 @@ static squall_status make_fields(run *r, squall_method method)
 {
     bool done = false;
     squall_forecast *f = r->forecast;
-    SQ_TRY(find_motion(r));
+    const double start = sq_clock_s();
+    SQ_TRY(find_motion(&r->frames, r->nowcaster->threads, &r->motion, &r->motion_frames, r->err));
+    f->motion_s = sq_clock_s() - start;
     if (r->motion == NULL && method >= SQUALL_METHOD_EXTRAPOLATION) {
         sq_note(r->notes, "radar", "only one frame in the last %d minutes: no motion can be found",
                 SQ_MOTION_WINDOW_S / 60);

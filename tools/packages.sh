@@ -1,0 +1,26 @@
+# Debian's packages that squall needs, and how the scripts install them; sourced by ./run and ./test.
+
+BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config git
+  libhdf5-dev libnetcdf-dev libeccodes-dev libtiff-dev libproj-dev libdeflate-dev libjansson-dev libsodium-dev
+  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libcairo2-dev fonts-dejavu-core)
+TEST_PACKAGES=(g++ clang clang-format clang-tidy libclang-rt-14-dev cppcheck libcmocka-dev python3 python3-venv gdal-bin)
+
+# install_packages NAME...: install those that are missing; nothing is touched when all are there.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ "${#missing[@]}" -eq 0 ] && return 0
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+      echo "These packages are missing, and neither root nor sudo is at hand: ${missing[*]}" >&2
+      return 1
+    }
+    as_root=(sudo)
+  fi
+  echo "installing: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}

@@ -1,0 +1,1 @@
+"""Training of squall's networks: data sets made by `squall features`, PyTorch, export to ONNX."""
