@@ -63,6 +63,28 @@ const char *sq_op_where(const sq_step *step, char *text)
     return text;
 }
 
+static squall_status check_attributes(const sq_step *step, squall_error *err)
+{
+    static const struct {
+        const char *name;
+        sq_attr_kind kind;
+    } kinds[] = {
+#define ATTR(name, kind) {#name, kind},
+#include "nn/op/op_attr_kinds.inc"
+#undef ATTR
+    };
+    for (size_t i = 0; i < step->attrs->count; i++) {
+        const sq_attr *attr = &step->attrs->items[i];
+        for (size_t j = 0; j < sizeof kinds / sizeof kinds[0]; j++) {
+            if (attr->kind != kinds[j].kind && strcmp(attr->name, kinds[j].name) == 0) {
+                return SQ_STEP_FAIL(SQUALL_E_SHAPE, "attribute '%s' is of the wrong kind",
+                                    attr->name);
+            }
+        }
+    }
+    return SQUALL_OK;
+}
+
 static squall_status check_inputs(const sq_step *step, uint32_t fewest, squall_error *err)
 {
     for (uint32_t i = 0; i < step->in_count; i++) {
@@ -102,6 +124,7 @@ squall_status sq_op_infer(sq_step *step, squall_error *err)
                                 step->out_count, outputs);
         }
         SQ_TRY(check_inputs(step, fewest, err));
+        SQ_TRY(check_attributes(step, err));
         return rules[operators[i].rule].infer(step, err);
     }
     return SQ_STEP_FAIL(SQUALL_E_UNSUPPORTED, "operator number %d is not known", (int)step->op);
