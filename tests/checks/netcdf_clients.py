@@ -56,12 +56,15 @@ def enter_environment():
     python = VENV / "bin" / "python"
     if pathlib.Path(sys.prefix) == VENV:
         return
-    if not python.exists() or not have_packages(python):
+    if not python.exists():
         made = subprocess.run(
             [sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True
         )
         if made.returncode != 0:
-            skip(f"no virtual environment (Debian: python3-venv): {made.stdout.strip()[-300:]}")
+            shutil.rmtree(VENV, ignore_errors=True)
+            last = (made.stdout + made.stderr).strip()[-300:]
+            skip(f"no virtual environment (Debian: python3-venv): {last}")
+    if not have_packages(python):
         pip = subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--retries", "1", "--timeout", "20", *PACKAGES.values()],
