@@ -61,6 +61,11 @@ SQUALL_API void squall_nowcaster_destroy(squall_nowcaster **nowcaster);
 /** The recipe of its engine, or NULL; borrowed. */
 SQUALL_API const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster);
 
+/** The tensors of the last run of the engine, borrowed until the next run; `data` is NULL before
+ * the first. For those who want to see what the network saw. */
+SQUALL_API void squall_nowcaster_tensors(const squall_nowcaster *nowcaster, squall_tensor *input,
+                                         squall_tensor *output);
+
 /**
  * Forecast.
  *
@@ -83,17 +88,14 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_run(
     squall_forecast **out, squall_notes *notes, squall_error *err);
 
 /**
- * The motion that squall_nowcast_run() would use: from up to four of the newest frames, none more than
- * 45 minutes older than the newest. For those who make training data.
+ * The motion that squall_nowcast_run() would use: from up to four of the newest frames, none more
+ * than 45 minutes older than the newest. For those who make training data.
  *
  * @param out  given; NULL when there are not two such frames
  */
-SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_motion(const squall_source *sources,
-                                                               size_t source_count,
-                                                               int64_t issue_time, int32_t threads,
-                                                               squall_motion **out,
-                                                               squall_notes *notes,
-                                                               squall_error *err);
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_nowcast_motion(const squall_source *sources, size_t source_count, int64_t issue_time,
+                      int32_t threads, squall_motion **out, squall_notes *notes, squall_error *err);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_npy.h"
 #include "cli/cli_score.h"
 #include "squall/product.h"
 
@@ -10,7 +11,7 @@ enum { MAX_LEADS = 256, SHEET_COLUMNS = 6, FUTURE_TOLERANCE_S = 300 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *engine, *method, *leads, *out, *maps, *sheet, *title, *attribution, *model_name;
+    const char *engine, *method, *leads, *out, *maps, *sheet, *title, *attribution, *tensors;
     int64_t issue, now;
     int32_t threads;
     double threshold;
@@ -215,6 +216,22 @@ static squall_status write_sheet(job *j, const squall_product_info *info, squall
     return squall_sheet_write(j->want->sheet, observed, forecast, count, info, NULL, err);
 }
 
+/* What the network was given and what it gave. */
+static squall_status write_tensors(const job *j, squall_error *err)
+{
+    char path[4096];
+    squall_tensor input, output;
+    squall_nowcaster_tensors(j->nowcaster, &input, &output);
+    if (j->forecast->method != SQUALL_METHOD_MODEL) {
+        return sq_fail(err, SQUALL_E_NO_DATA, j->want->tensors, "no engine was run");
+    }
+    SQ_TRY(sq_folder_make(j->want->tensors, err));
+    snprintf(path, sizeof path, "%s/input.npy", j->want->tensors);
+    SQ_TRY(cli_npy_write(path, &input, err));
+    snprintf(path, sizeof path, "%s/output.npy", j->want->tensors);
+    return cli_npy_write(path, &output, err);
+}
+
 static squall_status write_products(job *j, squall_error *err)
 {
     squall_product_info info;
@@ -229,6 +246,9 @@ static squall_status write_products(job *j, squall_error *err)
     }
     if (j->want->sheet != NULL) {
         SQ_TRY(write_sheet(j, &info, err));
+    }
+    if (j->want->tensors != NULL) {
+        SQ_TRY(write_tensors(j, err));
     }
     j->write_s = sq_clock_s() - start;
     return SQUALL_OK;
@@ -345,6 +365,10 @@ static int run(int argc, char **argv)
          .argument = "FILE.png",
          .text = &want.sheet,
          .help = "write a contact sheet, observations above forecasts"},
+        {.name = "tensors",
+         .argument = "DIR",
+         .text = &want.tensors,
+         .help = "write what the network was given and gave, as .npy"},
         {.name = "title", .argument = "TEXT", .text = &want.title, .help = "title of the products"},
         {.name = "attribution",
          .argument = "TEXT",

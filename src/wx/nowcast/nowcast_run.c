@@ -143,8 +143,15 @@ const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster)
     return nowcaster->recipe;
 }
 
-/* Find the motion from the newest frames, if there are two near enough in time; `*used` says from how
- * many. */
+void squall_nowcaster_tensors(const squall_nowcaster *nowcaster, squall_tensor *input,
+                              squall_tensor *output)
+{
+    *input = nowcaster->input;
+    *output = nowcaster->output;
+}
+
+/* Find the motion from the newest frames, if there are two near enough in time; `*used` says from
+ * how many. */
 static squall_status find_motion(const sq_frames *frames, int32_t threads, squall_motion **out,
                                  size_t *used, squall_error *err)
 {
@@ -164,8 +171,8 @@ static squall_status find_motion(const sq_frames *frames, int32_t threads, squal
     squall_motion_options_init(&options);
     options.threads = threads;
     SQ_TRY(squall_motion_create(&frames->latest->grid, &motion, err));
-    const squall_status status = squall_motion_estimate(frames->items + first,
-                                                        frames->count - first, &options, motion, err);
+    const squall_status status =
+        squall_motion_estimate(frames->items + first, frames->count - first, &options, motion, err);
     if (status != SQUALL_OK) {
         squall_motion_destroy(&motion);
         return status;
