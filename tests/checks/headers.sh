@@ -1,0 +1,17 @@
+# Every header compiles on its own: the public ones as C11 and C++17 too.
+set -euo pipefail
+cd "$SQUALL_SOURCE"
+count=0
+for header in include/squall/*.h; do
+  "$SQUALL_CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iinclude -x c "$header"
+  g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -Iinclude -x c++ "$header"
+  count=$((count + 1))
+done
+for header in $(find src -name '*.h'); do
+  # A header's own folder of third-party includes is not needed to see whether it stands alone.
+  "$SQUALL_CC" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -Iinclude -Isrc \
+    $(pkg-config --cflags hdf5 netcdf cairo jansson proj libprotobuf-c) -x c - <<<"#include \"${header#src/}\""
+  count=$((count + 1))
+done
+[ "$count" -gt 20 ]
+echo "$count headers"
