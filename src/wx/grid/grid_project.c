@@ -303,8 +303,9 @@ static bool same_points(const squall_grid *a, const squall_grid *b, double toler
     enum { COUNT = SAME_POINTS * SAME_POINTS };
     double column[COUNT], row[COUNT], lon[COUNT], lat[COUNT], x[COUNT], y[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
-        column[i] = (double)a->width * (double)(i % SAME_POINTS) / (SAME_POINTS - 1);
-        row[i] = (double)a->height * (double)(i / SAME_POINTS) / (SAME_POINTS - 1);
+        const size_t down = i / SAME_POINTS, right = i % SAME_POINTS;
+        column[i] = (double)a->width * (double)right / (SAME_POINTS - 1);
+        row[i] = (double)a->height * (double)down / (SAME_POINTS - 1);
     }
     if (squall_grid_to_lonlat(a, column, row, COUNT, lon, lat, NULL) != SQUALL_OK ||
         squall_grid_from_lonlat(b, lon, lat, COUNT, x, y, NULL) != SQUALL_OK) {

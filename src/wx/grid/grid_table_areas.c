@@ -43,8 +43,9 @@ static size_t parts_of_edges(const sq_carrier *carrier)
     const double width = (double)carrier->to_grid->width, height = (double)carrier->to_grid->height;
     double worst = 0;
     for (int sample = 0; sample < SAMPLES * SAMPLES; sample++) {
-        const double j = floor((width - 1) * (sample % SAMPLES) / (SAMPLES - 1));
-        const double i = floor((height - 1) * (sample / SAMPLES) / (SAMPLES - 1));
+        const int down = sample / SAMPLES, right = sample % SAMPLES;
+        const double i = floor((height - 1) * down / (SAMPLES - 1));
+        const double j = floor((width - 1) * right / (SAMPLES - 1));
         double x[5] = {j, j + 0.5, j + 1, j + 1, j + 1}, y[5] = {i, i, i, i + 0.5, i + 1};
         sq_carrier_run(carrier, x, y, 5, NULL, NULL);
         for (int k = 0; k < 3; k += 2) {

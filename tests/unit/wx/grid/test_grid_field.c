@@ -52,7 +52,7 @@ static void test_create_refuses(void **state)
     memset(wrong[8].proj, 'x', sizeof wrong[8].proj);
     for (size_t i = 0; i < 9; i++) {
         squall_error err = {0};
-        squall_field *field = (squall_field *)&err;
+        squall_field dummy, *field = &dummy;
         assert_int_equal(squall_field_create(&wrong[i], &field, &err), SQUALL_E_ARGUMENT);
         assert_null(field);
         assert_int_equal(err.code, SQUALL_E_ARGUMENT);
