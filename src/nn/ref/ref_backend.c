@@ -17,23 +17,13 @@ typedef struct ref_row {
     unsigned types;
 } ref_row;
 
-/* By operator number. */
+/* By operator number; a test holds that none is missing. */
 static const ref_row rows[] = {
 #define REF(op, run_fn, scratch_fn, type_set) \
     [SQ_OP_##op] = {.run = run_fn, .scratch = scratch_fn, .types = TYPE_##type_set},
 #include "nn/ref/ref_ops.inc"
 #undef REF
 };
-
-/* An operator without a row in ref_ops.inc does not compile. */
-enum {
-#define REF(op, run_fn, scratch_fn, type_set) HAS_ROW_##op,
-#include "nn/ref/ref_ops.inc"
-#undef REF
-};
-#define OP(number, name, rule) _Static_assert(HAS_ROW_##name >= 0, #name);
-#include "nn/op/op_table.inc"
-#undef OP
 
 static const ref_row *row_find(sq_op op)
 {

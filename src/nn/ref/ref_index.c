@@ -33,7 +33,7 @@ squall_status sq_ref_gather(const sq_call *call, squall_error *err)
     char *to = step->out[0].data;
     for (size_t outer = 0; outer < over.outer; outer++) {
         for (size_t i = 0; i < indices; i++, to += run) {
-            int64_t index;
+            int64_t index = 0;
             SQ_TRY(read_index(step, i, in->dims[axis], &index, err));
             memcpy(to, (const char *)in->data + (outer * over.length + (size_t)index) * run, run);
         }
@@ -46,7 +46,7 @@ static squall_status named_element(const sq_step *step, const int64_t *stride, i
                                    size_t at, size_t *out, squall_error *err)
 {
     const squall_tensor *data = &step->in[0], *indices = &step->in[1];
-    int64_t index;
+    int64_t index = 0;
     SQ_TRY(read_index(step, at, data->dims[axis], &index, err));
     size_t offset = (size_t)(index * stride[axis]);
     for (uint32_t i = indices->rank; i-- > 0;) {
@@ -160,7 +160,7 @@ squall_status sq_ref_scatter_elements(const sq_call *call, squall_error *err)
     const sq_step *step = call->step;
     const squall_tensor *in = &step->in[0];
     int64_t axis, stride[SQUALL_MAX_DIMS];
-    scatter_kind kind;
+    scatter_kind kind = SCATTER_NONE;
     SQ_TRY(find_scatter(step, &kind, err));
     SQ_TRY(sq_ref_axis_find(step, sq_attr_int(step->attrs, "axis", 0), in->rank, &axis, err));
     sq_ref_strides(in, stride);
@@ -201,7 +201,7 @@ static squall_status named_slice(const sq_step *step, const nd_names *names, siz
     size_t offset = names->batch > 0 ? row / names->repeats : 0;
     for (uint32_t i = 0; i < names->width; i++) {
         const int64_t size = data->dims[names->batch + i];
-        int64_t index;
+        int64_t index = 0;
         SQ_TRY(read_index(step, row * names->width + i, size, &index, err));
         offset = offset * (size_t)size + (size_t)index;
     }
@@ -230,7 +230,7 @@ squall_status sq_ref_scatter_nd(const sq_call *call, squall_error *err)
 {
     const sq_step *step = call->step;
     const nd_names names = find_names(step, 0);
-    scatter_kind kind;
+    scatter_kind kind = SCATTER_NONE;
     SQ_TRY(find_scatter(step, &kind, err));
     sq_ref_copy(&step->out[0], &step->in[0]);
     for (size_t row = 0; row < names.rows; row++) {

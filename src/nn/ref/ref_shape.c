@@ -325,8 +325,9 @@ squall_status sq_ref_space_to_depth(const sq_call *call, squall_error *err)
     const sq_step *step = call->step;
     const int64_t *in = step->in[0].dims, *out = step->out[0].dims;
     const int64_t block = sq_attr_int(step->attrs, "blocksize", 1);
+    const bool crd = strcmp(sq_attr_string(step->attrs, "mode", "DCR"), "CRD") == 0;
     permute6(step, (const int64_t[]){in[0], in[1], out[2], block, out[3], block},
-             (const int64_t[]){0, 3, 5, 1, 2, 4});
+             crd ? (const int64_t[]){0, 1, 3, 5, 2, 4} : (const int64_t[]){0, 3, 5, 1, 2, 4});
     return SQUALL_OK;
 }
 
