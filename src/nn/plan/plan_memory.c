@@ -156,6 +156,10 @@ static uint64_t place(planner *work, uint32_t placed, buffer *add, bool tightest
 /* The orders that are tried, the most promising first. */
 enum { BY_SIZE, BY_PEAK_THEN_SIZE, BY_AREA, BY_TIME, ORDERS };
 
+/* How often one order is changed, and how many placements all of it may take. */
+#define SEARCH_ROUNDS     32
+#define SEARCH_PLACEMENTS 20000000u
+
 static uint64_t key_of(const buffer *b, int order)
 {
     const uint64_t length = (uint64_t)(b->last - b->first) + 1;
@@ -171,20 +175,74 @@ static uint64_t key_of(const buffer *b, int order)
     }
 }
 
-/* Lay all buffers out in one order; returns the bytes that it takes. */
-static uint64_t arrange(planner *work, int order, bool tightest)
+/* Lay all buffers out in the order that `order` has; returns the bytes that it takes. */
+static uint64_t arrange(planner *work, bool tightest)
 {
     uint64_t total = 0;
-    for (uint32_t b = 0; b < work->count; b++) {
-        work->buffers[b].key = key_of(&work->buffers[b], order);
-        work->order[b] = &work->buffers[b];
-    }
-    qsort(work->order, work->count, sizeof(buffer *), compare);
     for (uint32_t i = 0; i < work->count; i++) {
         const uint64_t end = place(work, i, work->order[i], tightest);
         total = end > total ? end : total;
     }
     return total;
+}
+
+static void sort(planner *work, int order)
+{
+    for (uint32_t b = 0; b < work->count; b++) {
+        work->buffers[b].key = key_of(&work->buffers[b], order);
+        work->order[b] = &work->buffers[b];
+    }
+    qsort(work->order, work->count, sizeof(buffer *), compare);
+}
+
+/* Keep an arrangement that is better than the best one so far. */
+static void keep(planner *work, sq_plan *plan, uint64_t total)
+{
+    if (total >= plan->arena_bytes) {
+        return;
+    }
+    plan->arena_bytes = total;
+    for (uint32_t b = 0; b < work->count; b++) {
+        work->buffers[b].best = work->buffers[b].offset;
+    }
+}
+
+/* What ends highest had no good place left: place it first, and look again. */
+static void promote_highest(planner *work)
+{
+    uint32_t highest = 0;
+    for (uint32_t i = 1; i < work->count; i++) {
+        if (work->order[i]->offset + work->order[i]->bytes >
+            work->order[highest]->offset + work->order[highest]->bytes) {
+            highest = i;
+        }
+    }
+    buffer *first = work->order[highest];
+    memmove(&work->order[1], &work->order[0], highest * sizeof *work->order);
+    work->order[0] = first;
+}
+
+/* All orders, then each of them changed step by step; the bound ends the search. */
+static void search(planner *work, sq_plan *plan)
+{
+    /* Placing takes time that grows with the square of the count: about a second for the largest.
+     */
+    const uint64_t square = (uint64_t)work->count * work->count + 1;
+    const uint64_t affordable = SEARCH_PLACEMENTS / square;
+    const int rounds = affordable < SEARCH_ROUNDS ? (int)affordable : SEARCH_ROUNDS;
+    plan->arena_bytes = UINT64_MAX;
+    for (int pass = 0; pass < 2; pass++) { /* each order as it is, before any is changed */
+        for (int trial = 0; trial < 2 * ORDERS; trial++) {
+            sort(work, trial / 2);
+            for (int i = 0; i <= (pass == 0 ? 0 : rounds); i++) {
+                keep(work, plan, arrange(work, trial % 2 == 0));
+                if (plan->arena_bytes <= plan->arena_bound_bytes) {
+                    return;
+                }
+                promote_highest(work);
+            }
+        }
+    }
 }
 
 squall_status sq_plan_memory(sq_plan *plan, squall_error *err)
@@ -200,18 +258,7 @@ squall_status sq_plan_memory(sq_plan *plan, squall_error *err)
                          "overflows; use smaller shapes");
         goto done;
     }
-    plan->arena_bytes = UINT64_MAX;
-    for (int trial = 0; trial < 2 * ORDERS && plan->arena_bytes > plan->arena_bound_bytes;
-         trial++) {
-        const uint64_t total = arrange(&work, trial / 2, trial % 2 == 0);
-        if (total >= plan->arena_bytes) {
-            continue;
-        }
-        plan->arena_bytes = total;
-        for (uint32_t b = 0; b < work.count; b++) {
-            work.buffers[b].best = work.buffers[b].offset;
-        }
-    }
+    search(&work, plan);
     for (uint32_t v = 0; v < plan->value_count; v++) {
         const uint32_t root = work.lives.root[v];
         if (plan->values[root].home == SQ_HOME_ARENA && work.lives.def[root] != INT64_MAX) {
