@@ -253,19 +253,24 @@ static void test_refused(void **state)
 static void test_rotated_pole(void **state)
 {
     (void)state;
-    squall_grid grid = plain("+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18");
-    const double lon = 18, lat = 50.75;
-    double column, row, back_lon, back_lat;
-    assert_int_equal(squall_grid_from_lonlat(&grid, &lon, &lat, 1, &column, &row, NULL), SQUALL_OK);
-    assert_float_equal(column, 0, 1e-9);
-    assert_float_equal(row, 0, 1e-9);
-    const double degree_north = 51.75;
-    assert_int_equal(squall_grid_from_lonlat(&grid, &lon, &degree_north, 1, &column, &row, NULL),
-                     SQUALL_OK);
-    assert_float_equal(row, -1, 1e-9);
-    assert_int_equal(squall_grid_to_lonlat(&grid, &column, &row, 1, &back_lon, &back_lat, NULL),
-                     SQUALL_OK);
-    assert_float_equal(back_lat, 51.75, 1e-9);
+    static const char *const texts[] = {
+        "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +R=6371000",
+        "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +ellps=WGS84 "
+        "+towgs84=0,0,0 +type=crs"};
+    for (int i = 0; i < 2; i++) {
+        squall_grid grid = plain(texts[i]);
+        grid.left = 359;
+        const double lon[2] = {18, 18}, lat[2] = {50.75, 51.75};
+        double column[2], row[2], back_lon[2], back_lat[2];
+        assert_int_equal(squall_grid_from_lonlat(&grid, lon, lat, 2, column, row, NULL), SQUALL_OK);
+        assert_float_equal(column[0], 1, 1e-9); /* it counts degrees, around the world */
+        assert_float_equal(row[0], 0, 1e-9);
+        assert_float_equal(row[1], -1, 1e-9);
+        assert_int_equal(squall_grid_to_lonlat(&grid, column, row, 2, back_lon, back_lat, NULL),
+                         SQUALL_OK);
+        assert_float_equal(back_lon[1], 18, 1e-9);
+        assert_float_equal(back_lat[1], 51.75, 1e-9);
+    }
 }
 
 static void test_equal(void **state)

@@ -241,12 +241,13 @@ static void test_same_grid_is_the_same_field(void **state)
     field->valid_time = 1282797000;
     field->window_s = 300;
     snprintf(field->source, sizeof field->source, "knmi.h5:/image1");
-    /* The same place by the same text, and by another one through PROJ's way. */
-    const squall_grid same[2] = {
-        field->grid, make_grid("+proj=stere +lat_ts=60 +lat_0=90 +a=6378137 +b=6356752 +units=km",
-                               134, 134, 147, -4007, 1, 1)};
+    /* The same place by the same text, but for some rounding; and by another text, through PROJ. */
+    const squall_grid same[] = {
+        field->grid, make_grid(STEREO, 134, 134, 147 - 1e-7, -4007 + 1e-7, 1, 1),
+        make_grid("+proj=stere +lat_ts=60 +lat_0=90 +a=6378137 +b=6356752 +units=km", 134, 134, 147,
+                  -4007, 1, 1)};
     for (int method = SQUALL_NEAREST; method <= SQUALL_AREA_MEAN; method++) {
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 3; i++) {
             squall_field *out = carry(field, &same[i], (squall_resampling)method);
             assert_memory_equal(out->mask, field->mask, 134 * 134);
             for (size_t k = 0; k < 134 * 134; k++) {
@@ -326,17 +327,18 @@ static void test_masks_and_units(void **state)
 static void test_bilinear(void **state)
 {
     (void)state;
-    /* A plane is reproduced: cells of 1 km onto points of 300 m, 50 m off. */
+    /* A plane is reproduced: cells of 1 km onto points of 300 m. */
     const squall_grid coarse = make_grid(LAEA, 6, 5, 0, 0, 1000, 1000);
-    const squall_grid fine = make_grid(LAEA, 20, 16, -50, 50, 300, 300);
+    const squall_grid fine = make_grid(LAEA, 24, 20, -650, 650, 300, 300);
     squall_field *field = make_field(&coarse);
     for (size_t i = 0; i < 30; i++) {
         set_cell(field, i, SQUALL_CELL_VALUE, (float)(10 + 2 * (i % 6) + 3 * (double)(i / 6)));
     }
     squall_field *out = carry(field, &fine, SQUALL_BILINEAR);
-    for (size_t i = 0; i < 20 * 16; i++) {
-        const double x = (-50 + 300 * ((double)(i % 20) + 0.5)) / 1000 - 0.5;
-        const double y = (-50 + 300 * ((double)(i / 20) + 0.5)) / 1000 - 0.5;
+    for (size_t i = 0; i < 24 * 20; i++) {
+        const size_t down = i / 24, right = i % 24;
+        const double x = (-650 + 300 * ((double)right + 0.5)) / 1000 - 0.5;
+        const double y = (-650 + 300 * ((double)down + 0.5)) / 1000 - 0.5;
         if (x >= 0 && x <= 5 && y >= 0 && y <= 4) {
             assert_float_equal(out->values[i], 10 + 2 * x + 3 * y, 1e-5);
         } else if (x >= -0.5 && x <= 5.5 && y >= -0.5 && y <= 4.5) {
@@ -483,13 +485,13 @@ static void test_the_far_side(void **state)
     for (size_t i = 0; i < 190 * 220; i++) {
         set_cell(field, i, SQUALL_CELL_VALUE, 1);
     }
-    const squall_grid world = make_grid("+proj=longlat +ellps=WGS84", 360, 180, -180, 90, 1, 1);
-    squall_field *out = carry(field, &world, SQUALL_AREA_MEAN);
+    const squall_grid earth = make_grid("+proj=longlat +ellps=WGS84", 360, 150, -180.5, 90, 1, 1.2);
+    squall_field *out = carry(field, &earth, SQUALL_AREA_MEAN);
     size_t covered = 0;
-    for (size_t i = 0; i < 360 * 180; i++) {
+    for (size_t i = 0; i < 360 * 150; i++) {
         if (out->mask[i] == SQUALL_CELL_VALUE) {
             assert_float_equal(out->values[i], 1, 1e-6);
-            assert_true(i / 360 < 60 && i % 360 > 130 && i % 360 < 250);
+            assert_true(i / 360 < 50 && i % 360 > 130 && i % 360 < 250);
             covered++;
         }
     }
@@ -497,6 +499,7 @@ static void test_the_far_side(void **state)
     squall_field_destroy(&out);
     squall_field_destroy(&field);
     /* From degrees onto a map that holds the pole: its cell is left out, the rest is there. */
+    const squall_grid world = make_grid("+proj=longlat +ellps=WGS84", 360, 180, -180, 90, 1, 1);
     field = make_field(&world);
     for (size_t i = 0; i < 360 * 180; i++) {
         set_cell(field, i, SQUALL_CELL_DRY, 0);
