@@ -114,9 +114,9 @@ SQUALL_API bool squall_grid_equal(const squall_grid *a, const squall_grid *b, do
 /** Longitude and latitude (degrees, WGS 84) of points in cell coordinates: column 0.0 is the left
  * edge of the grid, row 0.0 the top edge, so the centre of cell (i, j) is (j + 0.5, i + 0.5).
  * Points that cannot be projected become NaN. `lon`, `lat` may be the input arrays.
- * A "+proj=" text without a shift of datum (+towgs84, +datum) is taken as it stands: latitudes on its
- * own sphere or ellipsoid count as those of WGS 84, as with pyproj.Proj.
- * Threads: safe; each call makes a PROJ context of its own. */
+ * A "+proj=" text without a shift of datum (+towgs84, +datum) is taken as it stands: latitudes on
+ * its own sphere or ellipsoid count as those of WGS 84, as with pyproj.Proj. Threads: safe; each
+ * call makes a PROJ context of its own. */
 SQUALL_MUST_USE SQUALL_API squall_status squall_grid_to_lonlat(const squall_grid *grid,
                                                                const double *column,
                                                                const double *row, size_t count,
