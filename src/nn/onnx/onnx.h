@@ -8,9 +8,13 @@
  * Read a model. External data files are looked for beside it only: a path that leaves its folder,
  * or a symbolic link that does, is refused.
  *
+ * Opsets 7 to 23 of ONNX's own operators. Constants become values; nodes are in an order in which
+ * they can run; shapes are not inferred yet.
+ *
  * @return SQUALL_OK; SQUALL_E_UNSUPPORTED with one line in `notes` for every node that cannot be
  *         taken (its name, its operator, why), the count in `err`; SQUALL_E_FORMAT;
- * SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_IO; SQUALL_E_MEMORY.
+ *         SQUALL_E_TRUNCATED; SQUALL_E_CORRUPT; SQUALL_E_VERSION (another opset);
+ *         SQUALL_E_LIMIT; SQUALL_E_IO; SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE squall_status sq_onnx_read(const char *path, sq_graph **out, squall_notes *notes,
                                            squall_error *err);
