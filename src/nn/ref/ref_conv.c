@@ -121,7 +121,7 @@ static void conv_row(const conv_job *job, const conv_piece *piece, int64_t ch, i
         }
         double weights[SQ_REF_BLOCK];
         conv_weights(job, piece, ch, first_tap + kw, weights);
-        sq_ref_add_scaled(acc + ow, length, piece->channels, weights,
+        sq_ref_add_scaled(acc + ow, length, 1, piece->channels, weights,
                           row + ow * v->stride[2] + offset, v->stride[2], (size_t)count);
     }
 }
@@ -178,16 +178,8 @@ static void transpose_row(const conv_job *job, const conv_piece *piece, int64_t 
         }
         double weights[SQ_REF_BLOCK];
         transpose_weights(job, piece, ch, first_tap + kw, weights);
-        double *to = acc + iw * stride + offset;
-        if (stride == 1) {
-            sq_ref_add_scaled(to, length, piece->channels, weights, row + iw, 1, (size_t)count);
-            continue;
-        }
-        for (int b = 0; b < piece->channels; b++, to += length) {
-            for (int64_t i = 0; i < count; i++) {
-                to[i * stride] += weights[b] * row[iw + i];
-            }
-        }
+        sq_ref_add_scaled(acc + iw * stride + offset, length, stride, piece->channels, weights,
+                          row + iw, 1, (size_t)count);
     }
 }
 

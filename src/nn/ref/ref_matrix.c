@@ -51,7 +51,7 @@ static void product_run(void *arg, size_t index, int thread)
         double weights[SQ_REF_BLOCK];
         sq_ref_load(job->a, a_at + k * (size_t)job->a_col, job->a_row, (size_t)block, weights);
         sq_ref_load(job->b, b_at + k * (size_t)job->b_row, job->b_col, job->n, row);
-        sq_ref_add_scaled(acc, job->n, block, weights, row, 1, job->n);
+        sq_ref_add_scaled(acc, job->n, 1, block, weights, row, 1, job->n);
     }
     for (size_t b = 0; b < (size_t)block; b++) {
         double *sums = acc + b * job->n;

@@ -31,9 +31,10 @@ double *sq_ref_rows(const sq_call *call, size_t doubles, int thread);
 /** Rows of outputs that share each row of input (convolution) or matrix (product). */
 #define SQ_REF_BLOCK 4
 
-/** acc[b][i] += weight[b] * row[i * step] for b < block, i < count; acc[b] = acc + b * pitch. */
-void sq_ref_add_scaled(double *acc, size_t pitch, int block, const double *weight,
-                       const double *row, int64_t step, size_t count);
+/** acc[b][i * acc_step] += weight[b] * row[i * row_step] for b < block and i < count, where acc[b]
+ * is acc + b * pitch. */
+void sq_ref_add_scaled(double *acc, size_t pitch, int64_t acc_step, int block, const double *weight,
+                       const double *row, int64_t row_step, size_t count);
 
 /** What attribute "sq_activation" asks for. */
 typedef struct sq_ref_activation {

@@ -299,7 +299,7 @@ static void resize_run(void *arg, size_t piece, int thread)
         const double weight = outside ? 0 : tap_row(job, &walk, &first);
         if (weight != 0) {
             sq_ref_load(&step->in[0], first, 1, last->in, row);
-            sq_ref_add_scaled(sum, last->in, 1, &weight, row, 1, last->in);
+            sq_ref_add_scaled(sum, last->in, 1, 1, &weight, row, 1, last->in);
         }
     } while (!outside && next_taps(job, &walk));
     resample_row(job, sum, out);
