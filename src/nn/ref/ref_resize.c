@@ -136,17 +136,20 @@ static double source_of(const resize_job *job, const resize_axis *axis, double a
     return x; /* half_pixel */
 }
 
-static double nearest_to(const resize_job *job, double x)
+/* "simple" is what opsets up to 10 mean, as ONNX Runtime reads them. */
+static double nearest_to(const char *how, double x, double scale)
 {
-    const char *how = job->nearest;
     if (strcmp(how, "round_prefer_ceil") == 0) {
         return floor(x + 0.5);
     }
     if (strcmp(how, "ceil") == 0) {
         return ceil(x);
     }
-    if (strcmp(how, "floor") == 0 || strcmp(how, "simple") == 0) {
+    if (strcmp(how, "floor") == 0) {
         return floor(x);
+    }
+    if (strcmp(how, "simple") == 0) {
+        return scale < 1 ? ceil(x) : floor(x);
     }
     return ceil(x - 0.5); /* round_prefer_floor */
 }
@@ -215,7 +218,7 @@ static void fill_axis(const resize_job *job, resize_axis *axis)
         } else if (is_outside(job, axis, x)) {
             axis->places[o] = OUTSIDE;
         } else if (job->mode == MODE_NEAREST) {
-            axis->places[o] = (int64_t)nearest_to(job, x);
+            axis->places[o] = (int64_t)nearest_to(job->nearest, x, axis->scale);
             weights[0] = 1;
         } else {
             axis->places[o] = fill_weights(job, axis, x, weights);
@@ -436,7 +439,7 @@ squall_status sq_ref_resize(const sq_call *call, squall_error *err)
         early ? "asymmetric"
               : sq_attr_string(step->attrs, "coordinate_transformation_mode", "half_pixel");
     job.nearest =
-        early ? "floor" : sq_attr_string(step->attrs, "nearest_mode", "round_prefer_floor");
+        early ? "simple" : sq_attr_string(step->attrs, "nearest_mode", "round_prefer_floor");
     job.antialias = sq_attr_int(step->attrs, "antialias", 0) != 0;
     job.exclude_outside = sq_attr_int(step->attrs, "exclude_outside", 0) != 0;
     job.cubic_a = sq_attr_float(step->attrs, "cubic_coeff_a", -0.75f);
