@@ -148,6 +148,12 @@ static squall_status unslide(const sq_step *step, sq_window *window, uint32_t i,
         if (window->out[i] < 0) {
             return SQ_STEP_FAIL(SQUALL_E_SHAPE, "the output's size is negative or overflows");
         }
+        if (window->out[i] - full >= stride) { /* less is what output_padding would have given */
+            return SQ_STEP_FAIL(SQUALL_E_SHAPE,
+                                "an output of %" PRId64 " in spatial dimension %" PRIu32
+                                ", but %" PRId64 " inputs reach %" PRId64,
+                                window->out[i], i, in, full);
+        }
         share_pads(window, i, full - window->out[i], auto_pad == PAD_SAME_UPPER);
         return SQUALL_OK;
     }
