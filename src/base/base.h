@@ -2,7 +2,7 @@
 #ifndef SQ_BASE_BASE_H
 #define SQ_BASE_BASE_H
 
-#include "base/cpu.h"
+#include "base/processor.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/hash.h"

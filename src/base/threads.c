@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
+#include "base/processor.h"
 #include "base/fail.h"
 #include "base/memory.h"
 

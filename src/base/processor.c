@@ -1,5 +1,5 @@
-/* base/cpu.c - what the processor can do, masked by SQUALL_CPU. */
-#include "base/cpu.h"
+/* base/processor.c - what the processor can do, masked by SQUALL_CPU. */
+#include "base/processor.h"
 
 #include <pthread.h>
 #include <sched.h>

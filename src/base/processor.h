@@ -1,6 +1,6 @@
-/* base/cpu.h - what the processor can do, masked by SQUALL_CPU. */
-#ifndef SQ_BASE_CPU_H
-#define SQ_BASE_CPU_H
+/* base/processor.h - what the processor can do, masked by SQUALL_CPU. */
+#ifndef SQ_BASE_PROCESSOR_H
+#define SQ_BASE_PROCESSOR_H
 
 #include <stddef.h>
 
@@ -32,4 +32,4 @@ const char *sq_cpu_features(void);
 /** Processors that this process may use, at least 1. */
 int sq_cpu_count(void);
 
-#endif /* SQ_BASE_CPU_H */
+#endif /* SQ_BASE_PROCESSOR_H */

@@ -1,0 +1,114 @@
+/* nn/cpu/cpu_kernels.h - the kernels of one instruction set, and what they are given.
+ *
+ * Blocked tensors are [N][ceil(C/L)][H][W][L] with L = `lanes`. Each instruction set fills one
+ * sq_cpu_kernels from cpu_template.h; the drivers (cpu_conv.c, cpu_point.c ...) know no
+ * instruction.
+ */
+#ifndef SQ_NN_CPU_CPU_KERNELS_H
+#define SQ_NN_CPU_CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nn/cpu/cpu.h"
+
+/* An activation with its parameters, as every epilogue takes it. */
+typedef struct sq_cpu_act {
+    sq_activation kind;
+    float a, b;
+} sq_cpu_act;
+
+/* A row of up to `max_pixels` output pixels times one or two blocks of output channels, reduced
+ * over taps_y x taps_x taps and `channels` input channels. Strides are in floats. */
+typedef struct sq_conv_tile {
+    const float *in;      /* first tap of the first pixel, first channel block */
+    ptrdiff_t in_plane;   /* to the next channel block */
+    ptrdiff_t in_row;     /* to the next tap row */
+    ptrdiff_t in_tap;     /* to the next tap of a row */
+    const float *weights; /* [channel][tap_y][tap_x] in blocks of L: see cpu_conv.c */
+    const float *bias;    /* [blocks * L] */
+    int32_t channels;     /* real input channels; the last block may be partly filled */
+    int32_t taps_y, taps_x;
+    float *out;
+    ptrdiff_t out_plane; /* to the second block of output channels */
+    ptrdiff_t out_pixel; /* to the next pixel */
+    sq_cpu_act act;
+} sq_conv_tile;
+
+typedef void sq_conv_tile_fn(const sq_conv_tile *tile);
+
+#define SQ_CONV_MAX_PIXELS 16
+
+typedef struct sq_cpu_kernels {
+    const char *name;
+    sq_isa isa;
+    int32_t lanes;
+    squall_layout layout; /* C16 or C8, as `lanes` */
+    int32_t max_pixels;   /* of a conv tile */
+    /** [blocks - 1][step - 1][pixels]: step is the distance of neighbouring pixels' inputs, 1 or 2.
+     */
+    sq_conv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];
+
+    /** Depthwise: out[pixels][L] = act(bias + sum over taps of in * weights[tap][L]). */
+    void (*depthwise_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, ptrdiff_t in_pixel,
+                          const float *weights, const float *bias, int32_t taps_y, int32_t taps_x,
+                          float *out, int32_t pixels, const sq_cpu_act *act);
+
+    /** out[count] = act(in[count]). */
+    void (*unary)(const float *in, float *out, size_t count, const sq_cpu_act *act);
+    /** out = a op b, then act; `op` is SQ_OP_Add, Sub, Mul or Div. */
+    void (*binary)(const float *a, const float *b, float *out, size_t count, sq_op op,
+                   const sq_cpu_act *act);
+    /** The same with one block of L numbers for all pixels, or one number a pixel for all lanes. */
+    void (*binary_block)(const float *a, const float *block, float *out, size_t pixels, sq_op op,
+                         const sq_cpu_act *act);
+    void (*binary_pixel)(const float *a, const float *pixel, float *out, size_t pixels, sq_op op,
+                         const sq_cpu_act *act);
+
+    /** One row of max-pooling: windows of taps_y x taps_x within the input, all of it inside. */
+    void (*max_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_pixel, int32_t taps_y,
+                    int32_t taps_x, float *out, int32_t pixels);
+    /** out[pixels][L] = sum over 4 corners of in * weight: bilinear resize of a row. */
+    void (*lerp_row)(const float *row0, const float *row1, const int32_t *left,
+                     const int32_t *right, const float *weight_x, float weight_y, float *out,
+                     int32_t pixels);
+    /** max and sum over `pixels` blocks, lane by lane. */
+    void (*reduce_pixels)(const float *in, size_t pixels, float *max, double *sum);
+} sq_cpu_kernels;
+
+extern const sq_cpu_kernels sq_cpu_kernels_c;
+#if defined(__x86_64__)
+extern const sq_cpu_kernels sq_cpu_kernels_avx2, sq_cpu_kernels_avx512;
+#elif defined(__aarch64__)
+extern const sq_cpu_kernels sq_cpu_kernels_neon;
+#endif
+
+/** The kernels for this host, SQUALL_CPU respected. */
+const sq_cpu_kernels *sq_cpu_pick(void);
+
+/* One operator's driver: the functions that cpu_backend.c strings together. */
+typedef struct sq_cpu_driver {
+    sq_op op;
+    /** As in sq_backend. */
+    size_t (*tactics)(const sq_step *step, int threads, sq_tactic *out, sq_reason *why);
+    squall_status (*pack)(const sq_step *step, const sq_tactic *tactic, void *packed,
+                          squall_error *err); /* NULL: nothing to pack */
+    squall_status (*bind)(const sq_step *step, const sq_tactic *tactic, int threads, void *state,
+                          squall_error *err); /* NULL: no state */
+    squall_status (*run)(const sq_call *call);
+} sq_cpu_driver;
+
+extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_point[], sq_cpu_drivers_pool[],
+    sq_cpu_drivers_shape[]; /* each ends with op NONE */
+
+/** An empty tactic: all layouts PLAIN, nothing packed. */
+void sq_cpu_tactic(sq_tactic *tactic, const char *what);
+/** The activation that is folded into a step. */
+sq_cpu_act sq_cpu_step_act(const sq_step *step);
+/** Say why not; returns 0, so that a driver writes `return sq_cpu_refuse(...)`. */
+size_t sq_cpu_refuse(sq_reason *why, const char *text);
+/** Blocks of channels of a blocked tensor, and pixels of a plane (dims 2 and up). */
+int64_t sq_cpu_blocks(const squall_tensor *tensor);
+int64_t sq_cpu_pixels(const squall_tensor *tensor);
+
+#endif /* SQ_NN_CPU_CPU_KERNELS_H */

@@ -1,0 +1,199 @@
+/* nn/cpu/cpu_simd.h - one vector of floats, as each instruction set has it.
+ *
+ * A file that includes it defines one of SQ_SIMD_AVX512, SQ_SIMD_AVX2, SQ_SIMD_NEON or SQ_SIMD_C
+ * first. LANES is the width and also the channel block of the layouts that its kernels take.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(SQ_SIMD_AVX512)
+#include <immintrin.h>
+#define LANES 16
+typedef __m512 vf;
+#define vf_load(p)      _mm512_loadu_ps(p)
+#define vf_store(p, v)  _mm512_storeu_ps(p, v)
+#define vf_set(x)       _mm512_set1_ps(x)
+#define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vf_add(a, b)    _mm512_add_ps(a, b)
+#define vf_sub(a, b)    _mm512_sub_ps(a, b)
+#define vf_mul(a, b)    _mm512_mul_ps(a, b)
+#define vf_div(a, b)    _mm512_div_ps(a, b)
+#define vf_max(a, b)    _mm512_max_ps(a, b)
+#define vf_min(a, b)    _mm512_min_ps(a, b)
+#define vf_round(a)     _mm512_roundscale_ps(a, 0)
+/* 2^n for whole n from -126 to 127 */
+static inline vf vf_exp2i(vf n)
+{
+    const __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+}
+
+#elif defined(SQ_SIMD_AVX2)
+#include <immintrin.h>
+#define LANES           8
+typedef __m256 vf;
+#define vf_load(p)      _mm256_loadu_ps(p)
+#define vf_store(p, v)  _mm256_storeu_ps(p, v)
+#define vf_set(x)       _mm256_set1_ps(x)
+#define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vf_add(a, b)    _mm256_add_ps(a, b)
+#define vf_sub(a, b)    _mm256_sub_ps(a, b)
+#define vf_mul(a, b)    _mm256_mul_ps(a, b)
+#define vf_div(a, b)    _mm256_div_ps(a, b)
+#define vf_max(a, b)    _mm256_max_ps(a, b)
+#define vf_min(a, b)    _mm256_min_ps(a, b)
+#define vf_round(a)     _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+static inline vf vf_exp2i(vf n)
+{
+    const __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
+}
+
+#elif defined(SQ_SIMD_NEON)
+#include <arm_neon.h>
+#define LANES             8
+typedef struct vf {
+    float32x4_t a, b;
+} vf;
+#define VF_EACH2(f, x, y) ((vf){f((x).a, (y).a), f((x).b, (y).b)})
+static inline vf vf_load(const float *p)
+{
+    return (vf){vld1q_f32(p), vld1q_f32(p + 4)};
+}
+static inline void vf_store(float *p, vf v)
+{
+    vst1q_f32(p, v.a);
+    vst1q_f32(p + 4, v.b);
+}
+static inline vf vf_set(float x)
+{
+    return (vf){vdupq_n_f32(x), vdupq_n_f32(x)};
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return (vf){vfmaq_f32(c.a, a.a, b.a), vfmaq_f32(c.b, a.b, b.b)};
+}
+#define vf_add(x, y)      VF_EACH2(vaddq_f32, x, y)
+#define vf_sub(x, y)      VF_EACH2(vsubq_f32, x, y)
+#define vf_mul(x, y)      VF_EACH2(vmulq_f32, x, y)
+#define vf_div(x, y)      VF_EACH2(vdivq_f32, x, y)
+#define vf_max(x, y)      VF_EACH2(vmaxq_f32, x, y)
+#define vf_min(x, y)      VF_EACH2(vminq_f32, x, y)
+#define vf_round(x)       ((vf){vrndnq_f32((x).a), vrndnq_f32((x).b)})
+static inline vf vf_exp2i(vf n)
+{
+    const int32x4_t bias = vdupq_n_s32(127);
+    return (vf){vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.a), bias), 23)),
+                vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.b), bias), 23))};
+}
+
+#elif defined(SQ_SIMD_C)
+#define LANES 8
+typedef struct vf {
+    float v[LANES];
+} vf;
+#define VF_LOOP(expression)           \
+    vf r;                             \
+    for (int i = 0; i < LANES; i++) { \
+        r.v[i] = (expression);        \
+    }                                 \
+    return r
+static inline vf vf_load(const float *p)
+{
+    VF_LOOP(p[i]);
+}
+static inline void vf_store(float *p, vf v)
+{
+    memcpy(p, v.v, sizeof v.v);
+}
+static inline vf vf_set(float x)
+{
+    VF_LOOP(x);
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    VF_LOOP(a.v[i] * b.v[i] + c.v[i]);
+}
+static inline vf vf_add(vf a, vf b)
+{
+    VF_LOOP(a.v[i] + b.v[i]);
+}
+static inline vf vf_sub(vf a, vf b)
+{
+    VF_LOOP(a.v[i] - b.v[i]);
+}
+static inline vf vf_mul(vf a, vf b)
+{
+    VF_LOOP(a.v[i] * b.v[i]);
+}
+static inline vf vf_div(vf a, vf b)
+{
+    VF_LOOP(a.v[i] / b.v[i]);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    VF_LOOP(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
+}
+static inline vf vf_min(vf a, vf b)
+{
+    VF_LOOP(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
+}
+static inline vf vf_round(vf a)
+{
+    VF_LOOP(nearbyintf(a.v[i]));
+}
+static inline vf vf_exp2i(vf n)
+{
+    vf r;
+    for (int i = 0; i < LANES; i++) {
+        const int32_t bits = ((int32_t)n.v[i] + 127) * (1 << 23);
+        memcpy(&r.v[i], &bits, sizeof bits);
+    }
+    return r;
+}
+#else
+#error "define SQ_SIMD_AVX512, SQ_SIMD_AVX2, SQ_SIMD_NEON or SQ_SIMD_C"
+#endif
+
+/* e^x, relative error below 2e-7: 2^n e^r with |r| <= ln(2)/2, the latter by its Taylor series to
+ * the seventh power. Arguments are cut to where the result is a normal number. */
+static inline vf vf_exp(vf x)
+{
+    x = vf_min(vf_max(x, vf_set(-87.0f)), vf_set(88.0f));
+    const vf n = vf_round(vf_mul(x, vf_set(1.44269504f)));
+    vf r = vf_fma(n, vf_set(-0.693359375f), x);
+    r = vf_fma(n, vf_set(2.12194440e-4f), r); /* ln 2 in two parts: Cody and Waite */
+    vf p = vf_set(1.0f / 5040.0f);
+    p = vf_fma(p, r, vf_set(1.0f / 720.0f));
+    p = vf_fma(p, r, vf_set(1.0f / 120.0f));
+    p = vf_fma(p, r, vf_set(1.0f / 24.0f));
+    p = vf_fma(p, r, vf_set(1.0f / 6.0f));
+    p = vf_fma(p, r, vf_set(0.5f));
+    p = vf_fma(p, r, vf_set(1.0f));
+    p = vf_fma(p, r, vf_set(1.0f));
+    return vf_mul(p, vf_exp2i(n));
+}
+
+static inline vf vf_sigmoid(vf x)
+{
+    const vf one = vf_set(1.0f);
+    return vf_div(one, vf_add(one, vf_exp(vf_sub(vf_set(0.0f), x))));
+}
+
+/* tanh by the exponential; near 0, where that cancels, by its odd series. */
+static inline vf vf_tanh(vf x)
+{
+    float in[LANES], out[LANES];
+    const vf one = vf_set(1.0f);
+    const vf e = vf_exp(vf_mul(x, vf_set(2.0f)));
+    vf_store(in, x);
+    vf_store(out, vf_sub(one, vf_div(vf_set(2.0f), vf_add(e, one))));
+    for (int i = 0; i < LANES; i++) {
+        const float s = in[i] * in[i];
+        const float series =
+            in[i] * (1.0f + s * (-1.0f / 3.0f + s * (2.0f / 15.0f + s * (-17.0f / 315.0f))));
+        out[i] = s < 0.015f ? series : out[i];
+    }
+    return vf_load(out);
+}

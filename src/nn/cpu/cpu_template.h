@@ -1,0 +1,302 @@
+/* nn/cpu/cpu_template.h - the kernels, written once for the vector of cpu_simd.h.
+ *
+ * The including file defines SQ_SIMD_*, TABLE (name of the table), TABLE_NAME, TABLE_ISA,
+ * TABLE_LAYOUT, PIXELS1 and PIXELS2: pixels of a conv tile that fit the registers with one and two
+ * blocks.
+ */
+#include "nn/cpu/cpu_kernels.h"
+#include "nn/cpu/cpu_simd.h"
+
+#define KERNEL static inline __attribute__((always_inline))
+
+KERNEL vf activate(vf x, const sq_cpu_act *act)
+{
+    switch (act->kind) {
+    case SQ_ACT_NONE:
+        break;
+    case SQ_ACT_RELU:
+        return vf_max(x, vf_set(0.0f));
+    case SQ_ACT_LEAKY_RELU:
+        return vf_add(vf_max(x, vf_set(0.0f)), vf_mul(vf_min(x, vf_set(0.0f)), vf_set(act->a)));
+    case SQ_ACT_CLIP:
+        return vf_min(vf_max(x, vf_set(act->a)), vf_set(act->b));
+    case SQ_ACT_SIGMOID:
+        return vf_sigmoid(x);
+    case SQ_ACT_TANH:
+        return vf_tanh(x);
+    case SQ_ACT_HARD_SIGMOID:
+        return vf_min(vf_max(vf_fma(x, vf_set(act->a), vf_set(act->b)), vf_set(0.0f)),
+                      vf_set(1.0f));
+    case SQ_ACT_HARD_SWISH:
+        return vf_mul(x, vf_min(vf_max(vf_fma(x, vf_set(1.0f / 6.0f), vf_set(0.5f)), vf_set(0.0f)),
+                                vf_set(1.0f)));
+    case SQ_ACT_SILU:
+        return vf_mul(x, vf_sigmoid(x));
+    }
+    return x;
+}
+
+static __attribute__((noinline)) void activate_tile(const sq_conv_tile *t, int pixels, int blocks)
+{
+    for (int b = 0; b < blocks; b++) {
+        for (int i = 0; i < pixels; i++) {
+            float *out = t->out + b * t->out_plane + i * t->out_pixel;
+            vf_store(out, activate(vf_load(out), &t->act));
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ convolution
+ * All sums of a tile stay in registers over the whole reduction. Input is broadcast from memory at
+ * constant displacements from one pointer, so nothing is packed but the weights. */
+KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks, const int step)
+{
+    vf sum[SQ_CONV_MAX_PIXELS][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        sum[i][0] = vf_load(t->bias);
+        if (blocks > 1) {
+            sum[i][1] = vf_load(t->bias + LANES);
+        }
+    }
+    const float *weights = t->weights, *plane = t->in;
+    for (int32_t c0 = 0; c0 < t->channels; c0 += LANES, plane += t->in_plane) {
+        const int32_t left = t->channels - c0, channels = left < LANES ? left : LANES;
+        const float *row = plane;
+        for (int32_t y = 0; y < t->taps_y; y++, row += t->in_row) {
+            const float *tap = row;
+            for (int32_t x = 0; x < t->taps_x; x++, tap += t->in_tap) {
+#pragma GCC unroll 1
+                for (int32_t c = 0; c < channels; c++) {
+                    const vf w0 = vf_load(weights);
+                    const vf w1 = blocks > 1 ? vf_load(weights + LANES) : w0;
+                    weights += LANES * blocks;
+#pragma GCC unroll 16
+                    for (int i = 0; i < pixels; i++) {
+                        const vf v = vf_set(tap[i * step * LANES + c]);
+                        sum[i][0] = vf_fma(v, w0, sum[i][0]);
+                        if (blocks > 1) {
+                            sum[i][1] = vf_fma(v, w1, sum[i][1]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    /* The cheap activations happen here; the others read the tile once more while it is in cache.
+     */
+    if (t->act.kind == SQ_ACT_RELU) {
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++) {
+            sum[i][0] = vf_max(sum[i][0], vf_set(0.0f));
+            if (blocks > 1) {
+                sum[i][1] = vf_max(sum[i][1], vf_set(0.0f));
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        vf_store(t->out + i * t->out_pixel, sum[i][0]);
+        if (blocks > 1) {
+            vf_store(t->out + i * t->out_pixel + t->out_plane, sum[i][1]);
+        }
+    }
+    if (t->act.kind > SQ_ACT_RELU) {
+        activate_tile(t, pixels, blocks);
+    }
+}
+
+#define TILE(p, b, s)                                       \
+    static void tile_##p##_##b##_##s(const sq_conv_tile *t) \
+    {                                                       \
+        conv_tile(t, (p) <= PIXELS ? (p) : 1, b, s);        \
+    }
+#define TILES(b, s)                                                                      \
+    TILE(1, b, s)                                                                        \
+    TILE(2, b, s)                                                                        \
+    TILE(3, b, s)                                                                        \
+    TILE(4, b, s)                                                                        \
+    TILE(5, b, s) TILE(6, b, s) TILE(7, b, s) TILE(8, b, s) TILE(9, b, s) TILE(10, b, s) \
+        TILE(11, b, s) TILE(12, b, s) TILE(13, b, s) TILE(14, b, s)
+TILES(1, 1)
+TILES(1, 2)
+TILES(2, 1)
+TILES(2, 2)
+#define ROW(b, s)                                                                      \
+    {                                                                                  \
+        NULL, tile_1_##b##_##s, tile_2_##b##_##s, tile_3_##b##_##s, tile_4_##b##_##s,  \
+            tile_5_##b##_##s, tile_6_##b##_##s, tile_7_##b##_##s, tile_8_##b##_##s,    \
+            tile_9_##b##_##s, tile_10_##b##_##s, tile_11_##b##_##s, tile_12_##b##_##s, \
+            tile_13_##b##_##s, tile_14_##b##_##s                                       \
+    }
+
+static void depthwise_row(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, ptrdiff_t in_pixel,
+                          const float *weights, const float *bias, int32_t taps_y, int32_t taps_x,
+                          float *out, int32_t pixels, const sq_cpu_act *act)
+{
+    const vf b = vf_load(bias);
+    int32_t i = 0;
+    /* Four pixels at a time: four chains of sums, each weight loaded once. */
+    for (; i + 4 <= pixels; i += 4, in += 4 * in_pixel, out += 4 * LANES) {
+        vf s0 = b, s1 = b, s2 = b, s3 = b;
+        for (int32_t y = 0; y < taps_y; y++) {
+            for (int32_t x = 0; x < taps_x; x++) {
+                const float *p = in + y * in_row + x * in_tap;
+                const vf w = vf_load(weights + (y * taps_x + x) * LANES);
+                s0 = vf_fma(vf_load(p), w, s0);
+                s1 = vf_fma(vf_load(p + in_pixel), w, s1);
+                s2 = vf_fma(vf_load(p + 2 * in_pixel), w, s2);
+                s3 = vf_fma(vf_load(p + 3 * in_pixel), w, s3);
+            }
+        }
+        vf_store(out, activate(s0, act));
+        vf_store(out + LANES, activate(s1, act));
+        vf_store(out + 2 * LANES, activate(s2, act));
+        vf_store(out + 3 * LANES, activate(s3, act));
+    }
+    for (; i < pixels; i++, in += in_pixel, out += LANES) {
+        vf s = b;
+        for (int32_t y = 0; y < taps_y; y++) {
+            for (int32_t x = 0; x < taps_x; x++) {
+                s = vf_fma(vf_load(in + y * in_row + x * in_tap),
+                           vf_load(weights + (y * taps_x + x) * LANES), s);
+            }
+        }
+        vf_store(out, activate(s, act));
+    }
+}
+
+/* ------------------------------------------------------------------ element by element */
+
+KERNEL vf combine(vf a, vf b, sq_op op)
+{
+    return op == SQ_OP_Add   ? vf_add(a, b)
+           : op == SQ_OP_Sub ? vf_sub(a, b)
+           : op == SQ_OP_Mul ? vf_mul(a, b)
+                             : vf_div(a, b);
+}
+
+/* A tail shorter than a vector goes through a buffer of its own: nothing past `count` is touched.
+ */
+static void unary(const float *in, float *out, size_t count, const sq_cpu_act *act)
+{
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vf_store(out + i, activate(vf_load(in + i), act));
+    }
+    if (i < count) {
+        float part[LANES] = {0};
+        memcpy(part, in + i, (count - i) * sizeof *part);
+        vf_store(part, activate(vf_load(part), act));
+        memcpy(out + i, part, (count - i) * sizeof *part);
+    }
+}
+
+static void binary(const float *a, const float *b, float *out, size_t count, sq_op op,
+                   const sq_cpu_act *act)
+{
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vf_store(out + i, activate(combine(vf_load(a + i), vf_load(b + i), op), act));
+    }
+    if (i < count) {
+        float left[LANES] = {0}, right[LANES];
+        const size_t rest = (count - i) * sizeof *left;
+        vf_store(right, vf_set(1.0f));
+        memcpy(left, a + i, rest);
+        memcpy(right, b + i, rest);
+        vf_store(left, activate(combine(vf_load(left), vf_load(right), op), act));
+        memcpy(out + i, left, rest);
+    }
+}
+
+static void binary_block(const float *a, const float *block, float *out, size_t pixels, sq_op op,
+                         const sq_cpu_act *act)
+{
+    const vf b = vf_load(block);
+    for (size_t i = 0; i < pixels; i++) {
+        vf_store(out + i * LANES, activate(combine(vf_load(a + i * LANES), b, op), act));
+    }
+}
+
+static void binary_pixel(const float *a, const float *pixel, float *out, size_t pixels, sq_op op,
+                         const sq_cpu_act *act)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        vf_store(out + i * LANES,
+                 activate(combine(vf_load(a + i * LANES), vf_set(pixel[i]), op), act));
+    }
+}
+
+/* ------------------------------------------------------------------ pooling, resizing */
+
+static void max_row(const float *in, ptrdiff_t in_row, ptrdiff_t in_pixel, int32_t taps_y,
+                    int32_t taps_x, float *out, int32_t pixels)
+{
+    for (int32_t i = 0; i < pixels; i++, in += in_pixel, out += LANES) {
+        vf most = vf_load(in);
+        for (int32_t y = 0; y < taps_y; y++) {
+            for (int32_t x = 0; x < taps_x; x++) {
+                most = vf_max(most, vf_load(in + y * in_row + x * LANES));
+            }
+        }
+        vf_store(out, most);
+    }
+}
+
+static void lerp_row(const float *row0, const float *row1, const int32_t *left,
+                     const int32_t *right, const float *weight_x, float weight_y, float *out,
+                     int32_t pixels)
+{
+    const vf wy = vf_set(weight_y);
+    for (int32_t i = 0; i < pixels; i++, out += LANES) {
+        const vf wx = vf_set(weight_x[i]);
+        const vf a = vf_load(row0 + (ptrdiff_t)left[i] * LANES);
+        const vf b = vf_load(row0 + (ptrdiff_t)right[i] * LANES);
+        const vf c = vf_load(row1 + (ptrdiff_t)left[i] * LANES);
+        const vf d = vf_load(row1 + (ptrdiff_t)right[i] * LANES);
+        const vf top = vf_fma(wx, vf_sub(b, a), a), bottom = vf_fma(wx, vf_sub(d, c), c);
+        vf_store(out, vf_fma(wy, vf_sub(bottom, top), top));
+    }
+}
+
+/* Sums are kept in float over short runs and in double beyond. */
+static void reduce_pixels(const float *in, size_t pixels, float *max, double *sum)
+{
+    enum { RUN = 64 };
+    vf most = vf_load(in);
+    for (int l = 0; l < LANES; l++) {
+        sum[l] = 0.0;
+    }
+    for (size_t i = 0; i < pixels;) {
+        float part[LANES];
+        vf total = vf_set(0.0f);
+        for (size_t end = i + RUN < pixels ? i + RUN : pixels; i < end; i++) {
+            const vf v = vf_load(in + i * LANES);
+            most = vf_max(most, v);
+            total = vf_add(total, v);
+        }
+        vf_store(part, total);
+        for (int l = 0; l < LANES; l++) {
+            sum[l] += (double)part[l];
+        }
+    }
+    vf_store(max, most);
+}
+
+const sq_cpu_kernels TABLE = {
+    .name = TABLE_NAME,
+    .isa = TABLE_ISA,
+    .lanes = LANES,
+    .layout = TABLE_LAYOUT,
+    .max_pixels = PIXELS,
+    .conv_tile = {{ROW(1, 1), ROW(1, 2)}, {ROW(2, 1), ROW(2, 2)}},
+    .depthwise_row = depthwise_row,
+    .unary = unary,
+    .binary = binary,
+    .binary_block = binary_block,
+    .binary_pixel = binary_pixel,
+    .max_row = max_row,
+    .lerp_row = lerp_row,
+    .reduce_pixels = reduce_pixels,
+};
