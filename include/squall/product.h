@@ -53,8 +53,13 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_netcdf_write(const char *path,
 /** How pictures are drawn. Set it up with squall_map_options_init(). */
 typedef struct squall_map_options {
     uint32_t struct_size;
-    size_t max_width; /**< pixels of the map itself; larger fields are shrunk; default 900 */
+    size_t max_width; /**< pixels of the map itself, 64..8192; larger fields are shrunk, smaller
+                           ones drawn with whole multiples of a pixel a cell; default 900. A panel
+                         of a contact sheet has about a quarter of it */
     int graticule;    /**< draw lines of longitude and latitude; default 1 */
+    const char *coastlines; /**< borrowed; folder with GSHHG's binned_*.nc files, from which coasts
+                                 and borders are drawn when they are there; NULL (default) looks
+                                 where Debian's gmt-gshhg-low puts them, "" draws none */
 } squall_map_options;
 SQUALL_API void squall_map_options_init(squall_map_options *options);
 

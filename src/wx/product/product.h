@@ -55,9 +55,9 @@ SQUALL_MUST_USE squall_status sq_product_field_check(const squall_field *field, 
  * characters but line ends: texts come from files too. Given (sq_free); NULL without memory. */
 char *sq_product_text(const char *text, const char *fallback);
 
-/** Held around every netCDF call of this room: the library keeps tables of its own that two threads
- * must not change at once. */
-void sq_product_netcdf_lock(void);
-void sq_product_netcdf_unlock(void);
+/** Run `work(arg)` with netCDF to itself: one at a time, as the library keeps tables that two
+ * threads must not change at once, and with HDF5 silenced, which otherwise prints what it could not
+ * do. */
+void sq_product_netcdf_run(void (*work)(void *), void *arg);
 
 #endif /* SQ_WX_PRODUCT_PRODUCT_H */

@@ -25,16 +25,17 @@
 #define CHUNK_SIDE     512
 #define DEFLATE_LEVEL  4
 
-/* The library guards nothing itself. */
-static pthread_mutex_t netcdf_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-void sq_product_netcdf_lock(void)
+void sq_product_netcdf_run(void (*work)(void *), void *arg)
 {
+    static pthread_mutex_t netcdf_mutex = PTHREAD_MUTEX_INITIALIZER;
+    H5E_auto2_t report = NULL;
+    void *report_data = NULL;
     pthread_mutex_lock(&netcdf_mutex);
-}
-
-void sq_product_netcdf_unlock(void)
-{
+    /* netCDF silences HDF5 once, for the thread that it started in. */
+    H5Eget_auto2(H5E_DEFAULT, &report, &report_data);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    work(arg);
+    H5Eset_auto2(H5E_DEFAULT, report, report_data);
     pthread_mutex_unlock(&netcdf_mutex);
 }
 
@@ -53,7 +54,10 @@ typedef struct writer {
     int problem;       /* of netCDF */
     const char *doing; /* what was being written at the first problem */
     bool no_memory;
-    int dims[3]; /* time, y, x */
+    squall_status status; /* of everything; `err` says why */
+    squall_error *err;
+    NC_memio image; /* the file, when it is complete; from malloc */
+    int dims[3];    /* time, y, x */
     int time, bounds, period, reference, x, y, lon, lat, mapping, rate, coverage, quality;
 } writer;
 
@@ -538,10 +542,6 @@ static bool create_empty(NC_memio *image)
     const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
     hid_t file = H5I_INVALID_HID;
     ssize_t size = -1;
-    H5E_auto2_t report;
-    void *report_data;
-    H5Eget_auto2(H5E_DEFAULT, &report, &report_data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* or it prints what went wrong */
     if (H5Pset_fapl_core(access, 4096, 0) >= 0 &&
         H5Pset_link_creation_order(creation, order) >= 0 &&
         H5Pset_attr_creation_order(creation, order) >= 0) {
@@ -562,7 +562,6 @@ static bool create_empty(NC_memio *image)
     }
     H5Pclose(creation);
     H5Pclose(access);
-    H5Eset_auto2(H5E_DEFAULT, report, report_data);
     if (size <= 0) {
         free(image->memory);
         image->memory = NULL;
@@ -570,10 +569,11 @@ static bool create_empty(NC_memio *image)
     return image->memory != NULL;
 }
 
-/* All of it, into `image`; the caller holds the lock. */
-static squall_status build(writer *w, NC_memio *image, squall_error *err)
+/* All of it, into the writer's image. */
+static void build(void *arg)
 {
-    squall_status status = SQUALL_OK;
+    writer *w = arg;
+    squall_error *err = w->err;
     NC_memio empty = {0};
     w->doing = "empty file";
     w->problem =
@@ -583,41 +583,38 @@ static squall_status build(writer *w, NC_memio *image, squall_error *err)
     }
     define_all(w);
     put_times(w);
-    status = put_axes(w, err);
-    if (status == SQUALL_OK && w->has_lonlat) {
-        status = put_lonlat(w, err);
+    w->status = put_axes(w, err);
+    if (w->status == SQUALL_OK && w->has_lonlat) {
+        w->status = put_lonlat(w, err);
     }
-    if (status == SQUALL_OK) {
-        status = put_fields(w, err);
+    if (w->status == SQUALL_OK) {
+        w->status = put_fields(w, err);
     }
-    const int problem = nc_close_memio(w->nc, image);
+    const int problem = nc_close_memio(w->nc, &w->image);
     NC(w, "closing", problem);
 done:
-    if (status == SQUALL_OK && w->no_memory) {
-        status = sq_fail(err, SQUALL_E_MEMORY, "netCDF", "no memory for its texts");
+    if (w->status == SQUALL_OK && w->no_memory) {
+        w->status = sq_fail(err, SQUALL_E_MEMORY, "netCDF", "no memory for its texts");
     }
-    if (status == SQUALL_OK && w->problem != NC_NOERR) {
-        status =
+    if (w->status == SQUALL_OK && w->problem != NC_NOERR) {
+        w->status =
             sq_fail(err, w->problem == NC_ENOMEM ? SQUALL_E_MEMORY : SQUALL_E_INTERNAL, "netCDF",
                     "'%s' could not be put together: %s", w->doing, nc_strerror(w->problem));
     }
-    return status;
 }
 
 squall_status squall_netcdf_write(const char *path, const squall_field *const *fields, size_t count,
                                   const squall_product_info *info, squall_error *err)
 {
-    NC_memio image = {0};
-    writer w = {.fields = fields, .count = count};
+    writer w = {.fields = fields, .count = count, .err = err};
     SQ_TRY(sq_product_info_read(info, &w.info, err));
     SQ_TRY(check_fields(fields, count, err));
     SQ_TRY(plan(&w, err));
-    sq_product_netcdf_lock();
-    squall_status status = build(&w, &image, err);
-    sq_product_netcdf_unlock();
+    sq_product_netcdf_run(build, &w);
+    squall_status status = w.status;
     if (status == SQUALL_OK) {
-        status = sq_file_write(path, image.memory, image.size, err);
+        status = sq_file_write(path, w.image.memory, w.image.size, err);
     }
-    free(image.memory); /* which netCDF took from malloc */
+    free(w.image.memory);
     return status;
 }
