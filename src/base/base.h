@@ -2,13 +2,13 @@
 #ifndef SQ_BASE_BASE_H
 #define SQ_BASE_BASE_H
 
-#include "base/processor.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/notes.h"
+#include "base/processor.h"
 #include "base/size.h"
 #include "base/text.h"
 #include "base/threads.h"

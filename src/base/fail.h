@@ -9,9 +9,18 @@
  * @param where  names the thing at fault, as its owner knows it: "node 17 'conv1' (Conv)",
  *               "a.h5:/dataset1/what/gain". NULL keeps what `err` already says.
  * @param format one sentence with both numbers (found, allowed), then the remedy.
+ *
+ * A macro, so that the compiler sees that the status is the code and not SQUALL_OK.
  */
-__attribute__((format(printf, 4, 5))) squall_status
-sq_fail(squall_error *err, squall_status code, const char *where, const char *format, ...);
+#define sq_fail(err, code, ...) sq_fail_code((sq_fail_record((err), (code), __VA_ARGS__), (code)))
+
+__attribute__((format(printf, 4, 5))) void
+sq_fail_record(squall_error *err, squall_status code, const char *where, const char *format, ...);
+
+static inline squall_status sq_fail_code(squall_status code)
+{
+    return code;
+}
 
 /** Hand a callee's failure on unchanged. */
 #define SQ_TRY(call)                                \

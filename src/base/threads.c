@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/processor.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "base/processor.h"
 
 /* A worker looks this often for new work before it sleeps in the kernel: about 20 microseconds, the
  * gap between two layers of a network. */
