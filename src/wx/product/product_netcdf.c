@@ -28,14 +28,11 @@
 void sq_product_netcdf_run(void (*work)(void *), void *arg)
 {
     static pthread_mutex_t netcdf_mutex = PTHREAD_MUTEX_INITIALIZER;
-    H5E_auto2_t report = NULL;
-    void *report_data = NULL;
     pthread_mutex_lock(&netcdf_mutex);
-    /* netCDF silences HDF5 once, for the thread that it started in. */
-    H5Eget_auto2(H5E_DEFAULT, &report, &report_data);
+    /* HDF5 prints each failure, and netCDF tries things that fail. It silences HDF5 itself, and for
+     * good, but only in the thread that it was first used in. */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     work(arg);
-    H5Eset_auto2(H5E_DEFAULT, report, report_data);
     pthread_mutex_unlock(&netcdf_mutex);
 }
 
