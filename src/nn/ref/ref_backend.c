@@ -20,7 +20,7 @@ typedef struct ref_row {
 /* By operator number; a test holds that none is missing. */
 static const ref_row rows[] = {
 #define REF(op, run_fn, scratch_fn, type_set) \
-    [SQ_OP_##op] = {.run = run_fn, .scratch = scratch_fn, .types = TYPE_##type_set},
+    [SQ_OP_##op] = {.run = (run_fn), .scratch = (scratch_fn), .types = TYPE_##type_set},
 #include "nn/ref/ref_ops.inc"
 #undef REF
 };

@@ -133,55 +133,53 @@ static int64_t held_i64(double value)
     return value >= 0x1p63 ? INT64_MAX : (int64_t)held(value, -0x1p63, 0x1p63);
 }
 
-#define STORE(type, expression)                  \
-    do {                                         \
-        type *to = (type *)tensor->data + first; \
-        for (size_t i = 0; i < count; i++) {     \
-            to[i] = expression;                  \
-        }                                        \
-    } while (0)
+/* The loop over a run of values. */
+#define STORE(type, expression)                           \
+    for (size_t i = 0; i < count; i++) {                  \
+        ((type *)tensor->data)[first + i] = (expression); \
+    }
 
 void sq_ref_store(const squall_tensor *tensor, size_t first, size_t count, const double *values)
 {
     switch (tensor->dtype) {
     case SQUALL_F32:
-        STORE(float, (float)values[i]);
+        STORE(float, (float)values[i])
         break;
     case SQUALL_F64:
-        STORE(double, values[i]);
+        STORE(double, values[i])
         break;
     case SQUALL_F16:
-        STORE(uint16_t, sq_float_to_half(narrow_to_odd(values[i])));
+        STORE(uint16_t, sq_float_to_half(narrow_to_odd(values[i])))
         break;
     case SQUALL_BF16:
-        STORE(uint16_t, sq_float_to_bf16(narrow_to_odd(values[i])));
+        STORE(uint16_t, sq_float_to_bf16(narrow_to_odd(values[i])))
         break;
     case SQUALL_I64:
-        STORE(int64_t, held_i64(values[i]));
+        STORE(int64_t, held_i64(values[i]))
         break;
     case SQUALL_I32:
-        STORE(int32_t, (int32_t)held(values[i], INT32_MIN, INT32_MAX));
+        STORE(int32_t, (int32_t)held(values[i], INT32_MIN, INT32_MAX))
         break;
     case SQUALL_I16:
-        STORE(int16_t, (int16_t)held(values[i], INT16_MIN, INT16_MAX));
+        STORE(int16_t, (int16_t)held(values[i], INT16_MIN, INT16_MAX))
         break;
     case SQUALL_I8:
-        STORE(int8_t, (int8_t)held(values[i], INT8_MIN, INT8_MAX));
+        STORE(int8_t, (int8_t)held(values[i], INT8_MIN, INT8_MAX))
         break;
     case SQUALL_U64:
-        STORE(uint64_t, held_u64(values[i]));
+        STORE(uint64_t, held_u64(values[i]))
         break;
     case SQUALL_U32:
-        STORE(uint32_t, (uint32_t)held(values[i], 0, UINT32_MAX));
+        STORE(uint32_t, (uint32_t)held(values[i], 0, UINT32_MAX))
         break;
     case SQUALL_U16:
-        STORE(uint16_t, (uint16_t)held(values[i], 0, UINT16_MAX));
+        STORE(uint16_t, (uint16_t)held(values[i], 0, UINT16_MAX))
         break;
     case SQUALL_U8:
-        STORE(uint8_t, (uint8_t)held(values[i], 0, UINT8_MAX));
+        STORE(uint8_t, (uint8_t)held(values[i], 0, UINT8_MAX))
         break;
     case SQUALL_BOOL:
-        STORE(uint8_t, values[i] != 0);
+        STORE(uint8_t, values[i] != 0)
         break;
     case SQUALL_DTYPE_NONE:
         break;
@@ -193,34 +191,34 @@ void sq_ref_store_int(const squall_tensor *tensor, size_t first, size_t count,
 {
     switch (tensor->dtype) {
     case SQUALL_I64:
-        STORE(int64_t, values[i]);
+        STORE(int64_t, values[i])
         break;
     case SQUALL_U64:
-        STORE(uint64_t, (uint64_t)values[i]);
+        STORE(uint64_t, (uint64_t)values[i])
         break;
     case SQUALL_I32:
-        STORE(int32_t, (int32_t)values[i]);
+        STORE(int32_t, (int32_t)values[i])
         break;
     case SQUALL_U32:
-        STORE(uint32_t, (uint32_t)values[i]);
+        STORE(uint32_t, (uint32_t)values[i])
         break;
     case SQUALL_I16:
-        STORE(int16_t, (int16_t)values[i]);
+        STORE(int16_t, (int16_t)values[i])
         break;
     case SQUALL_U16:
-        STORE(uint16_t, (uint16_t)values[i]);
+        STORE(uint16_t, (uint16_t)values[i])
         break;
     case SQUALL_I8:
-        STORE(int8_t, (int8_t)values[i]);
+        STORE(int8_t, (int8_t)values[i])
         break;
     case SQUALL_U8:
-        STORE(uint8_t, (uint8_t)values[i]);
+        STORE(uint8_t, (uint8_t)values[i])
         break;
     case SQUALL_BOOL:
-        STORE(uint8_t, values[i] != 0);
+        STORE(uint8_t, values[i] != 0)
         break;
-    case SQUALL_F32:
-        STORE(float, (float)values[i]); /* not through double, which would round twice */
+    case SQUALL_F32: /* not through double, which would round twice */
+        STORE(float, (float)values[i])
         break;
     default:
         for (size_t i = 0; i < count; i++) {

@@ -298,7 +298,7 @@ static void resize_run(void *arg, size_t piece, int thread)
     }
     memset(sum, 0, last->in * sizeof *sum);
     do {
-        size_t first;
+        size_t first = 0;
         const double weight = outside ? 0 : tap_row(job, &walk, &first);
         if (weight != 0) {
             sq_ref_load(&step->in[0], first, 1, last->in, row);

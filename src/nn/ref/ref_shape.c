@@ -282,7 +282,8 @@ squall_status sq_ref_tile(const sq_call *call, squall_error *err)
 {
     (void)err;
     const int64_t none[SQUALL_MAX_DIMS] = {0};
-    copy_mapped(&call->step->in[0], &call->step->out[0], none, source_tile, NULL);
+    const uint64_t fill = 0; /* nothing is filled */
+    copy_mapped(&call->step->in[0], &call->step->out[0], none, source_tile, &fill);
     return SQUALL_OK;
 }
 
