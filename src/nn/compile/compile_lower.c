@@ -320,7 +320,7 @@ static squall_status reorder_constant(lower *work, uint32_t from, uint32_t to, s
 static squall_status get_version(lower *work, uint32_t v, squall_layout layout, uint32_t *out,
                                  squall_error *err)
 {
-    uint32_t from;
+    uint32_t from = SQ_NO_VALUE;
     SQ_TRY(native_version(work, v, &from, err));
     *out = *version_of(work, v, layout);
     if (*out != SQ_NO_VALUE) {
@@ -548,6 +548,12 @@ static squall_status settle_output(lower *work, uint32_t k, squall_error *err)
         SQ_TRY(add_copy(work, SQ_OP_Identity, value, copy, err));
         value = root = copy;
     }
+    char *name = clip_name(work->graph->values[v].name, ""); /* a reorder has made its own */
+    if (name == NULL) {
+        return no_memory(work, err);
+    }
+    sq_free(plan->values[value].name);
+    plan->values[value].name = name;
     plan->values[root].home = SQ_HOME_OUTPUT;
     plan->values[root].offset = k;
     plan->outputs[plan->output_count++] = value;
