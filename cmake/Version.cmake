@@ -1,4 +1,4 @@
-# Write squall_version.h with the version and the commit it was built from; see src/CMakeLists.txt.
+# Write cli_version.h with the version and the commit it was built from; see src/CMakeLists.txt.
 execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=10 --exclude *
                 OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT commit)

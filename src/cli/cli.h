@@ -136,6 +136,35 @@ const squall_field *cli_frames_at(cli_frames *frames, int64_t time, int32_t tole
 /** Release frames older than `time`. */
 void cli_frames_forget(cli_frames *frames, int64_t time);
 
+/* A source beside the radar: frames of a satellite, or a static map, put on the radar's grid. */
+typedef struct cli_source {
+    char name[48];
+    cli_frames frames;
+    squall_regrid *table;  /* from the grid of its last frame to the radar's; NULL before */
+    squall_grid from, to;  /* that the table is for */
+    squall_field **fields; /* owned, [count]: those of the last cli_sources_collect() */
+    size_t count;
+} cli_source;
+
+enum { CLI_SOURCES = 16 };
+
+/* The radar and the sources beside it, as a recipe wants them. */
+typedef struct cli_sources {
+    cli_source extra[CLI_SOURCES];
+    size_t count;
+    squall_source all[CLI_SOURCES + 1]; /* of the last cli_sources_collect(); the radar first */
+} cli_sources;
+
+/** Open sources given as NAME=PATH. */
+squall_status cli_sources_open(cli_sources *sources, const cli_list *texts, squall_notes *notes,
+                               squall_error *err);
+void cli_sources_close(cli_sources *sources);
+/** Fill sources->all with `radar` and, from every other source, the frames from `from` to `to` (a
+ * static map has one frame, whose time does not matter), carried to the radar's grid. A source that
+ * has none, or cannot be carried over, is left out with a note. */
+squall_status cli_sources_collect(cli_sources *sources, const squall_source *radar, int64_t from,
+                                  int64_t to, squall_notes *notes, squall_error *err);
+
 /** Read a small text file (a recipe); given (sq_free). */
 squall_status cli_read_text(const char *path, char **text, size_t *length, squall_error *err);
 

@@ -9,6 +9,7 @@
 typedef struct maker {
     squall_recipe *recipe;
     cli_frames frames;
+    cli_sources sources;
     const squall_field **list; /* owned, [frames.count]: those of one issue time */
     const char *out;           /* folder */
     bool targets;
@@ -76,8 +77,10 @@ static squall_status make_one(maker *m, int64_t issue_time, squall_error *err)
     SQ_TRY(squall_nowcast_motion(&source, 1, issue_time, m->threads, &motion, m->notes, err));
     squall_recipe_input_shape(m->recipe, grid->height, grid->width, &shape);
     SQ_TRY_GOTO(resize(&m->input, &shape, err));
-    SQ_TRY_GOTO(squall_features_make(m->recipe, &source, 1, issue_time, motion, &m->input, &quality,
-                                     m->notes, err));
+    SQ_TRY_GOTO(cli_sources_collect(&m->sources, &source, issue_time + reach - tolerance,
+                                    issue_time, m->notes, err));
+    SQ_TRY_GOTO(squall_features_make(m->recipe, m->sources.all, m->sources.count + 1, issue_time,
+                                     motion, &m->input, &quality, m->notes, err));
     double known = 0.0;
     if (m->targets) {
         squall_recipe_output_shape(m->recipe, grid->height, grid->width, &shape);
@@ -164,13 +167,17 @@ static int run(int argc, char **argv)
     int64_t issue = SQUALL_TIME_NONE;
     int32_t every = 1;
     bool json = false;
-    cli_list paths;
+    cli_list paths, sources = {0};
     cli_input input;
     int code;
     cli_input_init(&input);
     const cli_option options[] = {
         {.name = "recipe", .argument = "FILE", .text = &recipe, .help = "the recipe (needed)"},
         {.name = "out", .argument = "DIR", .text = &m.out, .help = "where to write (needed)"},
+        {.name = "source",
+         .argument = "NAME=PATH",
+         .list = &sources,
+         .help = "frames of another source (satellite=DIR) or a static map; may be given again"},
         {.name = "issue",
          .argument = "TIME",
          .time = &issue,
@@ -203,6 +210,7 @@ static int run(int argc, char **argv)
         fprintf(stderr, "squall features: --recipe, --out and at least one path are needed\n");
         code = CLI_USAGE;
     } else if (cli_frames_open(&paths, &input, m.notes, &m.frames, &err) != SQUALL_OK ||
+               cli_sources_open(&m.sources, &sources, m.notes, &err) != SQUALL_OK ||
                make_files(&m, recipe, issue, every, &err) != SQUALL_OK) {
         code = cli_report("features", &err);
     } else if (json) {
@@ -211,6 +219,8 @@ static int run(int argc, char **argv)
         printf("%zu issue times written to %s\n", json_array_size(m.index), m.out);
     }
     cli_print_notes("features", m.notes);
+    cli_sources_close(&m.sources);
+    cli_list_free(&sources);
     cli_frames_close(&m.frames);
     squall_recipe_destroy(&m.recipe);
     sq_free(m.list);

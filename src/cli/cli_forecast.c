@@ -17,6 +17,7 @@ typedef struct request {
     double threshold;
     bool score, json, strict;
     cli_input input;
+    cli_list sources;
 } request;
 
 /* One run's materials. */
@@ -25,6 +26,7 @@ typedef struct job {
     squall_engine *engine;
     squall_nowcaster *nowcaster;
     cli_frames frames;
+    cli_sources sources;
     const squall_field **past; /* owned */
     size_t past_count;
     int32_t leads_s[MAX_LEADS];
@@ -135,14 +137,14 @@ static squall_status read_past(job *j, squall_error *err)
         return sq_fail(err, SQUALL_E_MEMORY, "frames", "no memory");
     }
     j->past_count = cli_frames_range(&j->frames, issue - reach, issue, j->past);
-    return SQUALL_OK;
+    const squall_source radar = {"radar", j->past, j->past_count};
+    return cli_sources_collect(&j->sources, &radar, issue - reach, issue, j->notes, err);
 }
 
 static squall_status run_method(job *j, squall_method method, squall_forecast **out,
                                 squall_notes *notes, squall_error *err)
 {
-    const squall_source source = {"radar", j->past, j->past_count};
-    return squall_nowcast_run(j->nowcaster, &source, 1, SQUALL_TIME_NONE,
+    return squall_nowcast_run(j->nowcaster, j->sources.all, j->sources.count + 1, SQUALL_TIME_NONE,
                               j->lead_count > 0 ? j->leads_s : NULL, j->lead_count, method, out,
                               notes, err);
 }
@@ -295,6 +297,7 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_method meth
     const double start = sq_clock_s();
     SQ_TRY(open_engine(j, err));
     SQ_TRY(cli_frames_open(paths, &j->want->input, j->notes, &j->frames, err));
+    SQ_TRY(cli_sources_open(&j->sources, &j->want->sources, j->notes, err));
     SQ_TRY(read_past(j, err));
     const double read = sq_clock_s();
     SQ_TRY(run_method(j, method, &j->forecast, j->notes, err));
@@ -316,6 +319,7 @@ static void release(job *j)
     squall_forecast_destroy(&j->forecast);
     cli_scores_free(&j->scores);
     sq_free(j->past);
+    cli_sources_close(&j->sources);
     cli_frames_close(&j->frames);
     squall_nowcaster_destroy(&j->nowcaster);
     squall_engine_close(&j->engine);
@@ -340,6 +344,10 @@ static int run(int argc, char **argv)
          .argument = "FILE",
          .text = &want.engine,
          .help = "engine to forecast with (default: extrapolation)"},
+        {.name = "source",
+         .argument = "NAME=PATH",
+         .list = &want.sources,
+         .help = "frames of another source (satellite=DIR) or a static map; may be given again"},
         {.name = "issue",
          .argument = "TIME",
          .time = &want.issue,
@@ -414,6 +422,7 @@ static int run(int argc, char **argv)
         code = want.strict && j.forecast->quality_index < 1.0 ? CLI_DEGRADED : CLI_OK;
     }
     release(&j);
+    cli_list_free(&want.sources);
     cli_list_free(&paths);
     return code;
 }

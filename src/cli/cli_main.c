@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "squall_version.h"
+#include "cli/cli_version.h"
 
 static const cli_command *const commands[] = {&cli_info,  &cli_build,    &cli_inspect,
                                               &cli_bench, &cli_features, &cli_forecast,

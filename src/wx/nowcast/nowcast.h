@@ -6,8 +6,12 @@
 
 #include "base/base.h"
 
-#define SQ_MOTION_FRAMES   4    /* frames that the motion is found from, at most */
-#define SQ_MOTION_WINDOW_S 2700 /* and how far back they may lie, seconds */
+/* The motion is found from the frames of the last half hour, at most eight; where those are fewer than
+ * three, from up to three of the last three quarters. */
+#define SQ_MOTION_FRAMES        8
+#define SQ_MOTION_SPAN_S        1800
+#define SQ_MOTION_FEW           3
+#define SQ_MOTION_LONGER_SPAN_S 2700
 
 /* The usable radar frames: on one grid, not later than the issue time, oldest first. */
 typedef struct sq_frames {

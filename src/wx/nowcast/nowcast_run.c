@@ -158,9 +158,12 @@ static squall_status find_motion(const sq_frames *frames, int32_t threads, squal
     squall_motion_options options;
     squall_motion *motion = NULL;
     size_t first = frames->count - 1;
-    while (first > 0 && frames->count - first < SQ_MOTION_FRAMES &&
-           frames->latest->valid_time - frames->items[first - 1]->valid_time <=
-               SQ_MOTION_WINDOW_S) {
+    while (first > 0 && frames->count - first < SQ_MOTION_FRAMES) {
+        const int64_t age = frames->latest->valid_time - frames->items[first - 1]->valid_time;
+        const bool few = frames->count - first < SQ_MOTION_FEW;
+        if (age > (few ? SQ_MOTION_LONGER_SPAN_S : SQ_MOTION_SPAN_S)) {
+            break;
+        }
         first--;
     }
     *used = 0;
@@ -444,7 +447,7 @@ static squall_status make_fields(run *r, squall_method method)
     f->motion_s = sq_clock_s() - start;
     if (r->motion == NULL && method >= SQUALL_METHOD_EXTRAPOLATION) {
         sq_note(r->notes, "radar", "only one frame in the last %d minutes: no motion can be found",
-                SQ_MOTION_WINDOW_S / 60);
+                SQ_MOTION_LONGER_SPAN_S / 60);
     }
     if (method == SQUALL_METHOD_MODEL) {
         SQ_TRY(try_model(r, &done));
