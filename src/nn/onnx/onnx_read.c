@@ -129,6 +129,11 @@ static squall_status read_bytes(sq_onnx *onnx, const void *bytes, size_t size, s
         return SQUALL_OK;
     }
     sq_graph_destroy(&onnx->graph);
+    if (err && strcmp(err->where, onnx->path) != 0) { /* "node 'a' (Conv)": of which file? */
+        char where[sizeof err->where];
+        (void)snprintf(where, sizeof where, "%.50s: %.74s", sq_path_name(onnx->path), err->where);
+        memcpy(err->where, where, sizeof where);
+    }
     return status;
 }
 
