@@ -1,5 +1,6 @@
 /* wx/product/product_canvas.c - a picture: areas, text, and its way into a PNG file. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "wx/product/product_draw.h"
@@ -115,7 +116,9 @@ void sq_canvas_hatch(sq_canvas *canvas, const sq_rectangle *area)
     cairo_clip(cairo);
     sq_canvas_colour(canvas, SQ_COLOUR_HATCH_DARK);
     cairo_set_line_width(cairo, 1.0);
-    for (double x = area->x; x < area->x + area->width + area->height; x += 7.0) {
+    const size_t lines = (size_t)((area->width + area->height) / SQ_HATCH_PERIOD);
+    for (size_t i = 0; i <= lines; i++) {
+        const double x = area->x + SQ_HATCH_PERIOD * (double)i;
         cairo_move_to(cairo, x, area->y);
         cairo_line_to(cairo, x - area->height, area->y + area->height);
     }
@@ -154,13 +157,13 @@ static size_t last_character(const char *text, size_t end)
 }
 
 /* `text` cut from its end until it fits with an ellipsis; in `buffer`, which has room for both. */
-static void shorten(sq_canvas *canvas, const char *text, double max_width, char *buffer)
+static void shorten(sq_canvas *canvas, const char *text, double max_width, char *buffer,
+                    size_t size)
 {
     size_t length = strlen(text);
     do {
         length -= length > 0 ? last_character(text, length) : 0;
-        memcpy(buffer, text, length);
-        strcpy(buffer + length, ELLIPSIS);
+        snprintf(buffer, size, "%.*s" ELLIPSIS, (int)length, text);
     } while (length > 0 && measure(canvas, buffer) > max_width);
 }
 
@@ -170,12 +173,13 @@ double sq_canvas_text(sq_canvas *canvas, const sq_pen *pen, double x, double y, 
     use_pen(canvas, pen);
     char *buffer = NULL;
     if (max_width > 0.0 && measure(canvas, text) > max_width) {
-        buffer = sq_alloc(strlen(text) + sizeof ELLIPSIS, 1);
+        const size_t size = strlen(text) + sizeof ELLIPSIS;
+        buffer = sq_alloc(size, 1);
         if (buffer == NULL) {
             canvas->no_memory = true;
             return 0.0;
         }
-        shorten(canvas, text, max_width, buffer);
+        shorten(canvas, text, max_width, buffer, size);
         text = buffer;
     }
     const double width = measure(canvas, text);

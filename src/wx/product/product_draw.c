@@ -6,7 +6,6 @@
 #include "wx/grid/grid.h"
 #include "wx/product/product_draw.h"
 
-#define HATCH_PERIOD  7 /* pixels from one line of the hatching to the next */
 #define MAP_WIDTH_MIN 64
 #define MAP_WIDTH_MAX 8192
 
@@ -144,7 +143,7 @@ static uint32_t hatch_colour(const float *rates, size_t width, size_t height, si
         (y > 0 && !isnan(*(here - width))) || (y + 1 < height && !isnan(here[width]))) {
         return SQ_COLOUR_HATCH_EDGE;
     }
-    return (x + y) % HATCH_PERIOD == 0 ? SQ_COLOUR_HATCH_DARK : SQ_COLOUR_HATCH_LIGHT;
+    return (x + y) % SQ_HATCH_PERIOD == 0 ? SQ_COLOUR_HATCH_DARK : SQ_COLOUR_HATCH_LIGHT;
 }
 
 static void draw_cells(sq_canvas *canvas, const sq_rectangle *area, const squall_field *field,

@@ -22,6 +22,7 @@ enum {
     SQ_COLOUR_FRAME = 0x39434D
 };
 
+#define SQ_HATCH_PERIOD 7 /* pixels from one line of the hatching to the next */
 #define SQ_RATE_CLASSES 10
 
 /** The classes of rain: from `from_mm_h` on, until the next class. Blues darken up to 10 mm/h;
@@ -99,8 +100,10 @@ void sq_lines_free(sq_lines *lines);
 typedef struct sq_extent {
     double west, east, south, north;
 } sq_extent;
-/** False when no part of the grid lies on the earth. */
-bool sq_extent_find(const squall_grid *grid, sq_extent *out);
+/** SQUALL_E_ARGUMENT when no part of the grid lies on the earth, or PROJ knows no such projection.
+ */
+SQUALL_MUST_USE squall_status sq_extent_find(const squall_grid *grid, sq_extent *out,
+                                             squall_error *err);
 
 #define SQ_LABELS_MAX 48
 typedef struct sq_label {

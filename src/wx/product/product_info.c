@@ -5,6 +5,14 @@
 
 #include "wx/product/product.h"
 
+#define TIME_MAX     ((int64_t)1 << 36) /* seconds: within some 2000 years of 1970 times are added */
+#define WINDOW_MAX_S (366 * 86400)
+
+static bool is_time(int64_t time)
+{
+    return time > -TIME_MAX && time < TIME_MAX;
+}
+
 void squall_product_info_init(squall_product_info *info)
 {
     memset(info, 0, sizeof *info);
@@ -30,6 +38,10 @@ squall_status sq_product_info_read(const squall_product_info *info, squall_produ
     const size_t known = info->struct_size < sizeof *out ? info->struct_size : sizeof *out;
     memcpy(out, info, known);
     out->struct_size = (uint32_t)sizeof *out;
+    if (out->issue_time != SQUALL_TIME_NONE && !is_time(out->issue_time)) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "product info", "the issue time %lld s is no date",
+                       (long long)out->issue_time);
+    }
     return SQUALL_OK;
 }
 
@@ -45,6 +57,11 @@ squall_status sq_product_field_check(const squall_field *field, const char *name
     }
     if (field->valid_time == SQUALL_TIME_NONE) {
         return sq_fail(err, SQUALL_E_SHAPE, name, "has no valid time");
+    }
+    if (!is_time(field->valid_time) || field->window_s < 0 || field->window_s > WINDOW_MAX_S) {
+        return sq_fail(err, SQUALL_E_SHAPE, name,
+                       "is of %lld s, over a window of %ld s; that is no time",
+                       (long long)field->valid_time, (long)field->window_s);
     }
     return SQUALL_OK;
 }

@@ -202,13 +202,11 @@ static void define_on_grid(writer *w, const char *name, nc_type type, int *out)
     define_variable(w, name, type, 3, w->dims, out);
     define_storage(w, name, *out, 3);
     put_text(w, *out, "grid_mapping", w->crs.mapping);
-    char coordinates[96] = "";
-    if (w->info.issue_time != SQUALL_TIME_NONE) {
-        strcpy(coordinates, "forecast_reference_time forecast_period");
-    }
-    if (w->has_lonlat) {
-        strcat(coordinates, coordinates[0] != '\0' ? " lon lat" : "lon lat");
-    }
+    const bool issued = w->info.issue_time != SQUALL_TIME_NONE;
+    char coordinates[64];
+    snprintf(coordinates, sizeof coordinates, "%s%s%s",
+             issued ? "forecast_reference_time forecast_period" : "",
+             issued && w->has_lonlat ? " " : "", w->has_lonlat ? "lon lat" : "");
     if (coordinates[0] != '\0') {
         put_text(w, *out, "coordinates", coordinates);
     }
@@ -373,6 +371,12 @@ static squall_status put_axes(writer *w, squall_error *err)
     return SQUALL_OK;
 }
 
+/* To 1/65536 degree, less than 2 m: bits that mean nothing would fill most of the file. */
+static float store_degrees(double degrees)
+{
+    return isfinite(degrees) ? (float)(rint(degrees * 65536.0) / 65536.0) : NC_FILL_FLOAT;
+}
+
 /* Longitude and latitude of every cell, a band at a time. */
 static squall_status put_lonlat(writer *w, squall_error *err)
 {
@@ -391,16 +395,16 @@ static squall_status put_lonlat(writer *w, squall_error *err)
             grid->height - first < w->band_rows ? grid->height - first : w->band_rows;
         const size_t start[2] = {first, 0}, size[2] = {rows, grid->width};
         for (size_t i = 0; i < rows * grid->width; i++) {
+            const size_t i_row = first + i / grid->width;
             column[i] = (double)(i % grid->width) + 0.5;
-            row[i] = (double)(first + i / grid->width) + 0.5;
+            row[i] = (double)i_row + 0.5;
         }
         SQ_TRY_GOTO(squall_grid_to_lonlat(grid, column, row, rows * grid->width, column, row, err));
         double *const sides[2] = {column, row};
         const int variables[2] = {w->lon, w->lat};
         for (size_t side = 0; side < 2; side++) {
             for (size_t i = 0; i < rows * grid->width; i++) {
-                const double degrees = sides[side][i];
-                narrow[i] = isfinite(degrees) ? (float)degrees : NC_FILL_FLOAT;
+                narrow[i] = store_degrees(sides[side][i]);
             }
             NC(w, side == 0 ? "lon" : "lat",
                nc_put_vara_float(w->nc, variables[side], start, size, narrow));
@@ -517,8 +521,7 @@ static squall_status plan(writer *w, squall_error *err)
     for (size_t i = 0; i < w->count; i++) {
         const int64_t time = w->fields[i]->valid_time;
         const int64_t span = INT32_MAX / 2;
-        if (w->reference_time < 0 || time < w->reference_time - span ||
-            time > w->reference_time + span) {
+        if (time < w->reference_time - span || time > w->reference_time + span) {
             return sq_fail(err, SQUALL_E_SHAPE, "netCDF",
                            "field %zu is of %lld s, which is decades from the issue time %lld s", i,
                            (long long)time, (long long)w->reference_time);

@@ -66,17 +66,16 @@ static bool has_pole(const squall_grid *grid, double lat)
            row <= (double)grid->height;
 }
 
-bool sq_extent_find(const squall_grid *grid, sq_extent *out)
+squall_status sq_extent_find(const squall_grid *grid, sq_extent *out, squall_error *err)
 {
     enum { COUNT = LATTICE * LATTICE };
     double lon[COUNT], lat[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
         lon[i] = (double)grid->width * (double)(i % LATTICE) / (LATTICE - 1);
-        lat[i] = (double)grid->height * (double)(i / LATTICE) / (LATTICE - 1);
+        const size_t row = i / LATTICE;
+        lat[i] = (double)grid->height * (double)row / (LATTICE - 1);
     }
-    if (squall_grid_to_lonlat(grid, lon, lat, COUNT, lon, lat, NULL) != SQUALL_OK) {
-        return false;
-    }
+    SQ_TRY(squall_grid_to_lonlat(grid, lon, lat, COUNT, lon, lat, err));
     /* Longitudes are told from the point on the earth that is next to the middle. */
     size_t middle = COUNT;
     for (size_t i = 0; i < COUNT; i++) {
@@ -87,7 +86,8 @@ bool sq_extent_find(const squall_grid *grid, sq_extent *out)
         }
     }
     if (middle == COUNT) {
-        return false;
+        return sq_fail(err, SQUALL_E_ARGUMENT, "picture",
+                       "no cell of the grid \"%.160s\" lies on the earth", grid->proj);
     }
     const double centre = lon[middle];
     *out = (sq_extent){centre, centre, lat[middle], lat[middle]};
@@ -100,13 +100,13 @@ bool sq_extent_find(const squall_grid *grid, sq_extent *out)
             out->north = fmax(out->north, lat[i]);
         }
     }
-    for (double side = -1.0; side <= 1.0; side += 2.0) {
-        if (has_pole(grid, side * POLE_LATITUDE)) {
-            out->west = centre - 180.0;
-            out->east = centre + 180.0;
-            out->south = side < 0.0 ? -90.0 : out->south;
-            out->north = side > 0.0 ? 90.0 : out->north;
-        }
+    const bool south_pole = has_pole(grid, -POLE_LATITUDE);
+    const bool north_pole = has_pole(grid, POLE_LATITUDE);
+    if (south_pole || north_pole) {
+        out->west = centre - 180.0;
+        out->east = centre + 180.0;
+        out->south = south_pole ? -90.0 : out->south;
+        out->north = north_pole ? 90.0 : out->north;
     }
     /* A curved edge may bulge between two points of the lattice. */
     const double spare = 0.02 * (out->north - out->south);
@@ -117,7 +117,7 @@ bool sq_extent_find(const squall_grid *grid, sq_extent *out)
         out->west -= spare_lon;
         out->east += spare_lon;
     }
-    return true;
+    return SQUALL_OK;
 }
 
 /* Degrees between two lines, so that there are a few of them. */
@@ -236,10 +236,7 @@ squall_status sq_overlay_create(const squall_grid *grid, const squall_map_option
     squall_status status = SQUALL_OK;
     sq_extent extent;
     memset(out, 0, sizeof *out);
-    if (!sq_extent_find(grid, &extent)) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "picture",
-                       "no cell of the grid \"%.160s\" lies on the earth", grid->proj);
-    }
+    SQ_TRY(sq_extent_find(grid, &extent, err));
     if (options->graticule) {
         SQ_TRY_GOTO(add_graticule(grid, &extent, true, out, err));
         SQ_TRY_GOTO(add_graticule(grid, &extent, false, out, err));

@@ -497,6 +497,9 @@ static void test_refused(void **state)
     field->grid.left = 1e8; /* beside the Earth */
     assert_int_equal(squall_map_write(path, field, &info, &options, &err), SQUALL_E_ARGUMENT);
     assert_non_null(strstr(err.text, "geos"));
+    snprintf(field->grid.proj, sizeof field->grid.proj, "no projection");
+    assert_int_equal(squall_map_write(path, field, &info, &options, &err), SQUALL_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "no projection"));
     squall_field_destroy(&field);
 
     assert_int_equal(access(path, F_OK), -1);

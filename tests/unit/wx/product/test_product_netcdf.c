@@ -690,7 +690,18 @@ static void test_refused_fields(void **state)
     assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
     all.fields[2]->valid_time = ISSUE_TIME + ((int64_t)1 << 40);
     assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
+    all.fields[2]->valid_time = INT64_MAX;
+    assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
+    all.fields[2]->valid_time = ISSUE_TIME + ((int64_t)1 << 31);
+    assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
+    assert_string_equal(err.where, "netCDF");
     all.fields[2]->valid_time = ISSUE_TIME + 900;
+    all.fields[2]->window_s = -300;
+    assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
+    all.fields[2]->window_s = 0;
+    info.issue_time = INT64_MAX;
+    assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_ARGUMENT);
+    info = sample_info();
 
     squall_field_set_quantity(all.fields[1], SQUALL_REFLECTIVITY, NULL, NULL);
     assert_int_equal(write_series(path, &all, &info, &err), SQUALL_E_SHAPE);
@@ -879,6 +890,24 @@ static void test_no_folder(void **state)
     assert_int_equal(write_first("/", &err), SQUALL_E_IO);
 }
 
+/* The name under which the library builds in memory means nothing on the disk. */
+static void test_nothing_beside(void **state)
+{
+    (void)state;
+    squall_error err;
+    assert_int_equal(sq_file_write("squall.nc", "the old", 7, &err), SQUALL_OK);
+    assert_int_equal(write_first("product_beside.nc", &err), SQUALL_OK);
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(sq_file_read("squall.nc", 64, &bytes, &size, &err), SQUALL_OK);
+    assert_int_equal(size, 7);
+    sq_free(bytes);
+    unlink("squall.nc");
+    assert_int_equal(write_first("product_beside.nc", &err), SQUALL_OK);
+    assert_int_equal(access("squall.nc", F_OK), -1);
+    unlink("product_beside.nc");
+}
+
 /* The same input makes the same bytes: a product can be known by its hash. */
 static void test_same_bytes(void **state)
 {
@@ -907,6 +936,7 @@ int main(void)
         cmocka_unit_test(test_unsupported),     cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_no_folder),       cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_nothing_beside),
     };
     return cmocka_run_group_tests_name("product_netcdf", tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static void test_graticule(void **state)
     sq_extent extent;
     squall_error err;
     /* Corners as KNMI's files name them: 0/49.362, 0/55.974, 10.856/55.389, 9.009/48.895. */
-    assert_true(sq_extent_find(&grid, &extent));
+    assert_int_equal(sq_extent_find(&grid, &extent, &err), SQUALL_OK);
     assert_true(extent.west <= 0.0 && extent.west > -0.5);
     assert_true(extent.east >= 10.856 && extent.east < 11.4);
     assert_true(extent.south <= 48.895 && extent.south > 48.6);
@@ -96,25 +96,25 @@ static void test_extents(void **state)
     squall_grid grid = {
         .width = 100, .height = 100, .left = -1e6, .top = 1e6, .dx = 2e4, .dy = 2e4};
     sq_extent extent;
+    squall_error err;
     snprintf(grid.proj, sizeof grid.proj, "+proj=stere +lat_0=90 +lat_ts=70 +lon_0=-45");
-    assert_true(sq_extent_find(&grid, &extent));
+    assert_int_equal(sq_extent_find(&grid, &extent, &err), SQUALL_OK);
     assert_true(extent.east - extent.west == 360.0 && extent.north == 90.0);
     assert_true(extent.south > 75.0 && extent.south < 80.0);
     snprintf(grid.proj, sizeof grid.proj, "+proj=stere +lat_0=-90 +lat_ts=-70 +lon_0=0");
-    assert_true(sq_extent_find(&grid, &extent));
+    assert_int_equal(sq_extent_find(&grid, &extent, &err), SQUALL_OK);
     assert_true(extent.east - extent.west == 360.0 && extent.south == -90.0);
 
     snprintf(grid.proj, sizeof grid.proj, "+proj=longlat +datum=WGS84");
     grid.left = 175.0;
     grid.top = -30.0;
     grid.dx = grid.dy = 0.1;
-    assert_true(sq_extent_find(&grid, &extent));
+    assert_int_equal(sq_extent_find(&grid, &extent, &err), SQUALL_OK);
     assert_true(fabs(extent.west - 175.0) < 0.5 || fabs(extent.west + 185.0) < 0.5);
     assert_true(fabs(extent.east - extent.west - 10.0) < 0.8);
 
     squall_map_options options = make_options(1);
     sq_overlay overlay;
-    squall_error err;
     assert_int_equal(sq_overlay_create(&grid, &options, &overlay, &err), SQUALL_OK);
     bool found = false;
     for (size_t i = 0; i < overlay.below_count; i++) {
