@@ -63,7 +63,8 @@ int main(int argc, char **argv)
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         const cli_command *command = argc > 2 ? find_command(argv[2]) : NULL;
         if (command != NULL) {
-            char *help[] = {argv[2], "--help", NULL};
+            char option[] = "--help";
+            char *help[] = {argv[2], option, NULL};
             return command->run(2, help);
         }
         print_help();
