@@ -16,6 +16,7 @@ enum {
     KEY_MINOR_AXIS = 2058,
     KEY_INVERSE_FLATTENING = 2059,
     KEY_PROJECTED_CRS = 3072,
+    KEY_CONVERSION = 3074,
     KEY_METHOD = 3075,
     KEY_LINEAR_UNIT = 3076,
     KEY_PARALLEL_1 = 3078,
@@ -128,7 +129,13 @@ static bool method_text(const sq_geotiff_tags *tags, const char *earth, char *te
     const double x_0 = key_number(tags, KEY_FALSE_EASTING, 0);
     const double y_0 = key_number(tags, KEY_FALSE_NORTHING, 0);
     const double scale = key_number(tags, KEY_ORIGIN_SCALE, 1);
+    const unsigned conversion = key_code(tags, KEY_CONVERSION); /* 160zz, 161zz: UTM zones */
     char place[128];
+    if (conversion >= 16001 && conversion <= 16160 && (conversion - 16001) % 100 < 60) {
+        snprintf(text, size, "+proj=utm +zone=%u%s %s +units=m", (conversion - 16000) % 100,
+                 conversion > 16100 ? " +south" : "", earth);
+        return true;
+    }
     snprintf(place, sizeof place, "+x_0=%.12g +y_0=%.12g %s +units=m", x_0, y_0, earth);
     switch (key_code(tags, KEY_METHOD)) {
     case METHOD_TRANSVERSE_MERCATOR:

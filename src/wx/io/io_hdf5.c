@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wx/io/io_hdf5_guard.h"
+
 static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 
 /* The format allows a block of the user's own before the signature: 512 bytes, doubled and doubled.
@@ -295,6 +297,8 @@ static squall_status open_kind(hdf5_state *s, size_t *count, char *text, squall_
 {
     static const sq_io_hdf5_kind *const kinds[] = {&sq_io_knmi, &sq_io_odim};
     SQ_TRY(check_whole(&s->image.source, err));
+    SQ_TRY(sq_io_hdf5_guard_file(&s->image.source,
+                                 find_signature(s->image.source.bytes, s->image.source.size), err));
     SQ_TRY(image_open(&s->image, err));
     SQ_TRY(check_traps(&s->image, err));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

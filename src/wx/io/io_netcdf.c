@@ -31,6 +31,13 @@ typedef struct netcdf_state {
     double wrap; /* what negative numbers lack where signed ones stand for unsigned; else 0 */
 } netcdf_state;
 
+/* "CDF" and the version: 1 classic, 2 with 64-bit offsets, 5 with 64-bit data. */
+static bool netcdf_sniff(const unsigned char *bytes, size_t size)
+{
+    return size >= 4 && memcmp(bytes, "CDF", 3) == 0 &&
+           (bytes[3] == 1 || bytes[3] == 2 || bytes[3] == 5);
+}
+
 /* --- quantities --- */
 
 /* What a standard name or a unit says. */
@@ -342,6 +349,9 @@ static squall_status open_image(netcdf_state *s, squall_error *err)
 {
     char name[40]; /* not a path: it must not look like one to the library */
     int format = 0;
+    if (netcdf_sniff(s->file.source.bytes, s->file.source.size)) {
+        SQ_TRY(sq_io_netcdf_check_classic(&s->file.source, err));
+    }
     snprintf(name, sizeof name, "squall-%p", (void *)s);
     const int code = nc_open_mem(name, NC_NOWRITE, s->file.source.size,
                                  (void *)(uintptr_t)s->file.source.bytes, &s->file.id);
@@ -452,13 +462,6 @@ static squall_status netcdf_read(void *state, size_t index, squall_field **out, 
 done:
     squall_field_destroy(&field);
     return status;
-}
-
-/* "CDF" and the version: 1 classic, 2 with 64-bit offsets, 5 with 64-bit data. */
-static bool netcdf_sniff(const unsigned char *bytes, size_t size)
-{
-    return size >= 4 && memcmp(bytes, "CDF", 3) == 0 &&
-           (bytes[3] == 1 || bytes[3] == 2 || bytes[3] == 5);
 }
 
 const sq_io_format sq_io_netcdf3 = {

@@ -15,6 +15,13 @@ typedef struct sq_io_netcdf_file {
     int version; /* 3: classic, 4: in HDF5 */
 } sq_io_netcdf_file;
 
+/* --- classic files: io_netcdf_classic.c --- */
+
+/** Hold the header of a classic file, known by its first four bytes, against the bytes there are.
+ * @return SQUALL_OK; SQUALL_E_TRUNCATED; SQUALL_E_CORRUPT. */
+SQUALL_MUST_USE squall_status sq_io_netcdf_check_classic(const sq_io_source *source,
+                                                         squall_error *err);
+
 /* --- attributes and variables: io_netcdf_attribute.c --- */
 
 /** The text attribute of `variable` (NC_GLOBAL for the file's); false, and "", where there is none,

@@ -176,6 +176,14 @@ static const char *missing_line(const pgm_header *header)
     return NULL;
 }
 
+static bool is_on_earth(const pgm_header *header)
+{
+    return fabs(header->central_lat) <= 90 && fabs(header->true_lat) <= 90 &&
+           fabs(header->bottom_lat) <= 90 && fabs(header->top_lat) <= 90 &&
+           fabs(header->central_lon) <= 360 && fabs(header->left_lon) <= 360 &&
+           fabs(header->right_lon) <= 360;
+}
+
 static squall_status check_header(const sq_io_source *source, const pgm_header *header,
                                   squall_error *err)
 {
@@ -186,6 +194,10 @@ static squall_status check_header(const sq_io_source *source, const pgm_header *
                        "a PGM without FMI's header line '# %s%s'; only composites of FMI in "
                        "stereographic projection are taken",
                        missing, strcmp(missing, "type") == 0 ? " stereographic" : "");
+    }
+    if (!is_on_earth(header)) {
+        return sq_fail(err, SQUALL_E_CORRUPT, source->name,
+                       "a longitude or latitude in its header lines is no place on the earth");
     }
     if (strcmp(header->param, "CorrectedReflectivity") != 0) {
         return sq_fail(err, SQUALL_E_UNSUPPORTED, source->name,
