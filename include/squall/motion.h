@@ -51,7 +51,7 @@ squall_motion_estimate(const squall_field *const *frames, size_t count,
 /** How a field is carried. Set it up with squall_advect_options_init(). */
 typedef struct squall_advect_options {
     uint32_t struct_size;
-    int32_t substep_s; /**< longest time step of the trajectories, seconds, 1..3600; default 300 */
+    int32_t substep_s; /**< longest time step of the trajectories, seconds, 1..3600; default 900 */
     int32_t threads;   /**< 0: one for each processor; default 0 */
 } squall_advect_options;
 SQUALL_API void squall_advect_options_init(squall_advect_options *options);
@@ -60,7 +60,7 @@ SQUALL_API void squall_advect_options_init(squall_advect_options *options);
  * Carry `field` along `motion`, `lead_s` seconds forward, or back when negative.
  *
  * Backward semi-Lagrangian scheme (Germann and Zawadzki 2002): each cell asks where its air came
- * from, by iterated trajectories in steps of at most `substep_s`, and takes the bilinear mean
+ * from, step by step of at most `substep_s` along the motion halfway, and takes the bilinear mean
  * there. Nothing grows or decays. A cell whose source lies outside coverage has no coverage.
  *
  * @param lead_s  -21600..21600

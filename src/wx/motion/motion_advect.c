@@ -6,7 +6,7 @@
 #include "wx/grid/grid.h"
 #include "wx/motion/motion.h"
 
-enum { MAX_LEAD_S = 21600, DEFAULT_SUBSTEP_S = 300, MAX_SUBSTEP_S = 3600 };
+enum { MAX_LEAD_S = 21600, DEFAULT_SUBSTEP_S = 900, MAX_SUBSTEP_S = 3600 };
 
 void squall_advect_options_init(squall_advect_options *options)
 {
@@ -23,8 +23,13 @@ typedef struct carrying {
     size_t count;
     squall_advect_options options;
     squall_field *const *out;
-    float *positions; /* [threads][2][width]: where the row's air was */
+    float *trajectories; /* [threads][4][width]: of a row's air, see below */
 } carrying;
+
+/* Of each cell of a row: where its air was, and how it last moved. */
+typedef struct trajectories {
+    float *x, *y, *u, *v; /* [width] */
+} trajectories;
 
 static inline int floor_int(float x)
 {
@@ -50,25 +55,42 @@ static inline void motion_at(const squall_motion *motion, float x, float y, floa
     *v = w00 * q[0] + w01 * q[east] + w10 * q[south] + w11 * q[south + east];
 }
 
-/* Follow a row's air `span_s` further against the motion: in each substep by the motion halfway. */
-static void follow(const carrying *c, int32_t span_s, float *x, float *y, size_t width)
+/* Follow a row's air `span_s` further against the motion. Each substep takes the motion halfway;
+ * where that is, the motion of the substep before tells. */
+static void follow(const carrying *c, int32_t span_s, const trajectories *t, size_t width)
 {
     const int32_t size_s = span_s < 0 ? -span_s : span_s;
     const int32_t steps = (size_s + c->options.substep_s - 1) / c->options.substep_s;
     const float step_s = steps > 0 ? (float)span_s / (float)steps : 0.0f;
     for (int32_t step = 0; step < steps; step++) {
         for (size_t i = 0; i < width; i++) {
-            float u, v;
-            motion_at(c->motion, x[i], y[i], &u, &v);
-            motion_at(c->motion, x[i] - 0.5f * step_s * u, y[i] - 0.5f * step_s * v, &u, &v);
-            x[i] -= step_s * u;
-            y[i] -= step_s * v;
+            const float half_x = t->x[i] - 0.5f * step_s * t->u[i];
+            const float half_y = t->y[i] - 0.5f * step_s * t->v[i];
+            motion_at(c->motion, half_x, half_y, &t->u[i], &t->v[i]);
+            t->x[i] -= step_s * t->u[i];
+            t->y[i] -= step_s * t->v[i];
         }
     }
 }
 
-/* The field at a place: the bilinear mean of the cells around that were looked at. Where values do
- * not add up over dry cells (dBZ), only cells of the nearest one's kind take part. */
+/* Bilinear mean of the cells around a place that may take part: those that were looked at or, where
+ * values do not add up over dry cells (dBZ), those of the nearest one's kind. */
+static float mean_of_four(const squall_field *field, const size_t at[4], const float weights[4],
+                          bool adds_up, uint8_t kind)
+{
+    float sum = 0.0f, weight = 0.0f;
+    for (int i = 0; i < 4; i++) {
+        const uint8_t other = field->mask[at[i]];
+        if (adds_up ? other != SQUALL_CELL_NO_COVERAGE : other == kind) {
+            sum += weights[i] * field->values[at[i]];
+            weight += weights[i];
+        }
+    }
+    return sum / weight;
+}
+
+/* What is at a place (0 is the centre of the first cell); as the nearest cell has it where that was
+ * not looked at. */
 static inline void take(const squall_field *field, bool adds_up, float x, float y, float *value,
                         uint8_t *mask, float *quality)
 {
@@ -85,23 +107,26 @@ static inline void take(const squall_field *field, bool adds_up, float x, float 
     const size_t upper = (size_t)y0 * (size_t)width, lower = (size_t)y1 * (size_t)width;
     const size_t at[4] = {upper + (size_t)x0, upper + (size_t)x1, lower + (size_t)x0,
                           lower + (size_t)x1};
-    const size_t nearest = at[(fx < 0.5f ? 0 : 1) + (fy < 0.5f ? 0 : 2)];
-    const uint8_t kind = field->mask[nearest];
-    if (kind == SQUALL_CELL_NO_COVERAGE) {
-        return;
-    }
     const float weights[4] = {(1.0f - fx) * (1.0f - fy), fx * (1.0f - fy), (1.0f - fx) * fy,
                               fx * fy};
-    float sum = 0.0f, weight = 0.0f;
-    for (int i = 0; i < 4; i++) {
-        const uint8_t other = field->mask[at[i]];
-        if (adds_up ? other != SQUALL_CELL_NO_COVERAGE : other == kind) {
-            sum += weights[i] * field->values[at[i]];
-            weight += weights[i];
+    const size_t nearest = at[(fx < 0.5f ? 0 : 1) + (fy < 0.5f ? 0 : 2)];
+    const float *v = field->values;
+    float mean = (weights[0] * v[at[0]] + weights[1] * v[at[1]]) +
+                 (weights[2] * v[at[2]] + weights[3] * v[at[3]]);
+    if (adds_up && mean > 0.0f) { /* all four were looked at, or the mean would be NaN */
+        *value = mean;
+        *mask = SQUALL_CELL_VALUE;
+    } else {
+        const uint8_t kind = field->mask[nearest];
+        if (kind == SQUALL_CELL_NO_COVERAGE) {
+            return;
         }
+        if (!adds_up || mean != 0.0f) {
+            mean = mean_of_four(field, at, weights, adds_up, kind);
+        }
+        *value = mean;
+        *mask = adds_up && mean > 0.0f ? SQUALL_CELL_VALUE : kind;
     }
-    *value = sum / weight;
-    *mask = adds_up && *value > 0.0f ? SQUALL_CELL_VALUE : kind;
     if (quality != NULL && field->quality != NULL) {
         *quality = field->quality[nearest];
     }
@@ -111,25 +136,28 @@ static void carry_row(void *arg, size_t row, int thread)
 {
     const carrying *c = arg;
     const size_t width = c->motion->grid.width;
-    float *x = c->positions + (size_t)thread * 2 * width, *y = x + width;
+    float *const memory = c->trajectories + (size_t)thread * 4 * width;
+    const trajectories t = {memory, memory + width, memory + 2 * width, memory + 3 * width};
     int32_t reached_s = 0;
     for (size_t i = 0; i < width; i++) {
-        x[i] = (float)i;
-        y[i] = (float)row;
+        t.x[i] = (float)i;
+        t.y[i] = (float)row;
+        t.u[i] = c->motion->u[row * width + i];
+        t.v[i] = c->motion->v[row * width + i];
     }
     for (size_t k = 0; k < c->count; k++) {
         const squall_field *field = c->fields[k];
         squall_field *out = c->out[k];
         const bool adds_up =
             field->quantity == SQUALL_RAIN_RATE || field->quantity == SQUALL_ACCUMULATION;
-        follow(c, c->leads_s[k] - reached_s, x, y, width);
+        follow(c, c->leads_s[k] - reached_s, &t, width);
         reached_s = c->leads_s[k];
         for (size_t i = 0; i < width; i++) {
             const size_t at = row * width + i;
             if (out->quality != NULL) {
                 out->quality[at] = NAN;
             }
-            take(field, adds_up, x[i], y[i], &out->values[at], &out->mask[at],
+            take(field, adds_up, t.x[i], t.y[i], &out->values[at], &out->mask[at],
                  out->quality != NULL ? &out->quality[at] : NULL);
         }
     }
@@ -202,9 +230,9 @@ squall_status squall_advect_each(const squall_field *const *fields, const squall
     SQ_TRY(check_leads(leads_s, count, err));
     SQ_TRY(check_fields(&c, err));
     SQ_TRY_GOTO(sq_pool_create(c.options.threads, &pool, err));
-    c.positions =
-        sq_alloc_raw((size_t)sq_pool_threads(pool) * 2 * motion->grid.width, sizeof *c.positions);
-    if (c.positions == NULL) {
+    c.trajectories = sq_alloc_raw((size_t)sq_pool_threads(pool) * 4 * motion->grid.width,
+                                  sizeof *c.trajectories);
+    if (c.trajectories == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, "advection", "no memory for %zu trajectories",
                          motion->grid.width);
         goto done;
@@ -219,7 +247,7 @@ squall_status squall_advect_each(const squall_field *const *fields, const squall
         describe(fields[k], leads_s[k], out[k]);
     }
 done:
-    sq_free(c.positions);
+    sq_free(c.trajectories);
     sq_pool_destroy(&pool);
     return status;
 }

@@ -15,7 +15,7 @@ enum { MAX_FRAMES = 8 };
 
 /* Chosen by CSI and MAE of extrapolations on training events; bench/NOTES.md has the table. */
 static const sq_flow_settings settings = {.smoothness = 0.03f,
-                                          .outlier = 1.0f,
+                                          .outlier = 2.0f,
                                           .warps = 3,
                                           .sweeps = 40};
 
