@@ -1,6 +1,6 @@
 """Data sets: the tensors that `squall features` makes, cut into crops where it rains, packed small.
 
-A shard is an .npz with `x` (N x channels x S x S), `y` (N x leads x S x S), both uint8, and `event`. Values 0..1 of the recipe's
+An event is one or more shards, `<role>-<event>-<part>.npz`, each with `x` (N x channels x S x S), `y` (N x leads x S x S), both uint8, and `event`. Values 0..1 of the recipe's
 transform are kept in 254 steps (0.029 in the logarithm of the rate: 3 %); 255 in `y` means that the target is not known.
 """
 import datetime
@@ -14,6 +14,7 @@ import tempfile
 import numpy as np
 
 STEPS, UNKNOWN = 254.0, 255
+SHARD_CROPS = 100  # of 256 x 256 cells these fill some 45 MB
 
 
 def pack(values):
@@ -45,7 +46,7 @@ def positions(known_wet, size, count, rng):
              for _ in range(40 * count)]
     rain = np.array([table[min(y + size, height), min(x + size, width)] - table[y, min(x + size, width)]
                      - table[min(y + size, height), x] + table[y, x] for y, x in tries])
-    share = np.sqrt(rain / max(rain.max(), 1.0)) + 0.02
+    share = np.sqrt(np.maximum(rain, 0.0) / max(rain.max(), 1.0)) + 0.02  # sums of dry cells may round below 0
     chosen = rng.choice(len(tries), size=min(count, len(tries)), replace=False, p=share / share.sum())
     return [tries[i] for i in chosen]
 
@@ -92,7 +93,11 @@ def make_event(event, data, squall, recipe, out, size, seed, log):
                     file.unlink()
     if not xs:
         raise RuntimeError(f"{event['name']}: no crop with rain in it")
-    np.savez_compressed(out / f"{event['role']}-{event['name']}.npz", x=np.stack(xs), y=np.stack(ys), event=event["name"])
+    for old in out.glob(f"{event['role']}-{event['name']}-*.npz"):
+        old.unlink()
+    for part, first in enumerate(range(0, len(xs), SHARD_CROPS)):
+        chosen = slice(first, first + SHARD_CROPS)
+        np.savez_compressed(out / f"{event['role']}-{event['name']}-{part:02d}.npz", x=np.stack(xs[chosen]), y=np.stack(ys[chosen]), event=event["name"])
     return len(xs)
 
 
@@ -133,9 +138,9 @@ def make(events, roles, data, squall, recipe, out, size=256, seed=1, log=print):
 
 
 def load(folder, role):
-    """All shards of a role: a list of (event, x, y), shapes may differ between events."""
-    shards = []
+    """All events of a role: a list of (event, x, y), shapes may differ between events."""
+    events = {}
     for path in sorted(pathlib.Path(folder).glob(f"{role}-*.npz")):
         with np.load(path) as shard:
-            shards.append((str(shard["event"]), shard["x"], shard["y"]))
-    return shards
+            events.setdefault(str(shard["event"]), []).append((shard["x"], shard["y"]))
+    return [(name, *(np.concatenate(parts) for parts in zip(*shards))) for name, shards in events.items()]
