@@ -1,7 +1,8 @@
 """Train squall's default model.
 
   train dataset   make shards of crops from the events in training/events.json (needs the built `squall`)
-  train fit       train on the shards, write model.onnx, model.pt, report.md, curves.png, history.json
+  train fit       train on the shards, write model.pt and history.json, then what `export` writes
+  train export    model.onnx, report.md and curves.png from model.pt and history.json (PyTorch may run elsewhere)
   train --smoke   both, tiny, from the data shipped with squall: does the road hold? (one minute on two cores)
 """
 import argparse
@@ -36,24 +37,39 @@ def arguments():
     run.add_argument("--every", type=int, default=1000, help="steps between validations")
     run.add_argument("--learning-rate", type=float, default=2e-3)
     run.add_argument("--device", default=None, help="cuda or cpu (default: cuda where there is one)")
+    run.add_argument("--no-export", action="store_true", help="only model.pt and history.json")
+    end = verbs.add_parser("export", help="export what was trained")
+    end.add_argument("--out", type=pathlib.Path, default=ROOT / "build/training")
     args = top.parse_args()
     if not args.smoke and args.verb is None:
-        top.error("name a verb: dataset or fit, or --smoke")
+        top.error("name a verb: dataset, fit or export, or --smoke")
     return args
 
 
 def train(dataset, out, recipe_path, steps, batch, crop, every, device, seed, learning_rate=2e-3):
     import torch
-    from . import export, fit, report
+    from . import fit
     recipe = json.loads(recipe_path.read_text())
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     settings = dict(steps=steps, batch=batch, crop=crop, seed=seed, learning_rate=learning_rate, device=device, torch=torch.__version__)
     network, history = fit.fit(dataset, recipe, steps, batch, crop, device, seed, every, learning_rate)
     out.mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), out / "model.pt")
-    size = export.export(network, sum(p.shape[1] for p in [network.stay.weight]), out / "model.onnx")
-    report.write(out, history, settings)
-    print(f"{out}: model.onnx of {size} bytes, merit {max(h['merit'] for h in history):.4f}, see report.md")
+    (out / "history.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
+
+
+def export_model(out):
+    import torch
+    from . import export, report
+    from .network import RainUNet
+    state = torch.load(out / "model.pt", map_location="cpu", weights_only=True)
+    leads, inputs = state["stay.weight"].shape[:2]
+    network = RainUNet(inputs, leads)
+    network.load_state_dict(state)
+    trained = json.loads((out / "history.json").read_text())
+    size = export.export(network, inputs, out / "model.onnx")
+    report.write(out, trained["history"], trained["settings"])
+    print(f"{out}: model.onnx of {size} bytes, merit {max(h['merit'] for h in trained['history']):.4f}, see report.md")
 
 
 def smoke(args):
@@ -66,6 +82,7 @@ def smoke(args):
         for role, first in (("train", "2010-08-26T00:00:00Z"), ("validation", "2010-08-26T01:30:00Z")):
             dataset.make([dict(event, role=role, name=f"smoke-{role}", **{"from": first})], [role], ROOT, args.squall, args.recipe, folder, size=64)
         train(folder, folder / "model", args.recipe, steps=6, batch=4, crop=48, every=3, device="cpu", seed=args.seed)
+        export_model(folder / "model")
         for name in ("model.onnx", "report.md", "curves.png", "history.json"):
             if not (folder / "model" / name).stat().st_size:
                 sys.exit(f"{name} is empty")
@@ -82,8 +99,12 @@ def main():
         if args.only:
             events = [e for e in events if e["name"] in args.only]
         dataset.make(events, ("train", "validation"), args.data, args.squall, args.recipe, args.out, args.size, args.seed)
+    elif args.verb == "export":
+        export_model(args.out)
     else:
         train(args.dataset, args.out, args.recipe, args.steps, args.batch, args.crop, args.every, args.device, args.seed, args.learning_rate)
+        if not args.no_export:
+            export_model(args.out)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""What a training came to: curves as a picture, numbers as JSON, a model card in Markdown."""
-import json
+"""What a training came to: curves as a picture, numbers in Markdown."""
 import pathlib
 
 
@@ -26,7 +25,6 @@ def curves(history, path):
 
 def write(folder, history, settings):
     folder = pathlib.Path(folder)
-    (folder / "history.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
     curves(history, folder / "curves.png")
     best = max(history, key=lambda h: h["merit"])
     lines = ["# Training report", "", f"Best step {best['step']} of {settings['steps']}, mean log gain {best['merit']:.4f}.", "",
