@@ -77,52 +77,88 @@ done:
     return status;
 }
 
-static void print_number(double value, int decimals)
+/* The scores of the table: each is a block with a column a method. */
+enum { SCORE_CSI, SCORE_MAE, SCORE_FSS, SCORES };
+
+enum { COLUMN = 8 }; /* characters */
+
+static double value_of(const cli_score *row, int score)
+{
+    return score == SCORE_CSI   ? squall_csi(&row->events)
+           : score == SCORE_MAE ? squall_mae(&row->errors)
+                                : squall_fss(&row->fractions);
+}
+
+static void print_number(double value)
 {
     if (isnan(value)) {
-        printf(" %13s", "-");
+        printf(" %*s", COLUMN, "-");
     } else {
-        printf(" %13.*f", decimals, value);
+        printf(" %*.3f", COLUMN, value);
     }
 }
 
-/* One block of columns: a heading, then a value for each method. */
-static double value_of(const cli_score *row, int which)
+static bool was_observed(const cli_scores *scores, size_t lead)
 {
-    return which == 0   ? squall_csi(&row->events)
-           : which == 1 ? squall_mae(&row->errors)
-                        : squall_fss(&row->fractions);
+    size_t cells = 0;
+    for (size_t k = 0; k < CLI_METHODS; k++) {
+        cells += scores->rows[lead * CLI_METHODS + k].errors.cells;
+    }
+    return cells > 0;
+}
+
+/* "extrapolation" becomes "extrapo." */
+static void print_name(const char *name)
+{
+    const bool fits = strlen(name) <= COLUMN;
+    printf(" %*.*s%s", fits ? COLUMN : COLUMN - 1, fits ? COLUMN : COLUMN - 1, name,
+           fits ? "" : ".");
+}
+
+static void print_headings(const cli_scores *scores)
+{
+    char title[SCORES][48];
+    int used = 0;
+    for (size_t k = 0; k < CLI_METHODS; k++) {
+        used += scores->used[k] ? 1 : 0;
+    }
+    snprintf(title[SCORE_CSI], sizeof title[0], "CSI at %g mm/h", scores->threshold_mm_h);
+    snprintf(title[SCORE_MAE], sizeof title[0], "MAE, mm/h");
+    snprintf(title[SCORE_FSS], sizeof title[0], "FSS at %g mm/h, %zu cells", scores->threshold_mm_h,
+             scores->scale);
+    printf("\n%10s", "");
+    for (int score = 0; score < SCORES; score++) {
+        printf(" | %-*s", used * (COLUMN + 1) - 2, title[score]);
+    }
+    printf("\n%10s", "lead time");
+    for (int score = 0; score < SCORES; score++) {
+        printf("%s", " |");
+        for (size_t k = 0; k < CLI_METHODS; k++) {
+            if (scores->used[k]) {
+                print_name(scores->names[k]);
+            }
+        }
+    }
+    printf("\n");
 }
 
 void cli_scores_print(const cli_scores *scores)
 {
-    char title[3][48];
-    snprintf(title[0], sizeof title[0], "CSI at %g mm/h", scores->threshold_mm_h);
-    snprintf(title[1], sizeof title[1], "MAE, mm/h");
-    snprintf(title[2], sizeof title[2], "FSS at %g mm/h, %zu cells", scores->threshold_mm_h,
-             scores->scale);
-    for (int which = 0; which < 3; which++) {
-        printf("\n%-26s", title[which]);
-        for (size_t k = 0; k < CLI_METHODS; k++) {
-            if (scores->used[k]) {
-                printf(" %13s", scores->names[k]);
+    print_headings(scores);
+    for (size_t i = 0; i < scores->lead_count; i++) {
+        if (!was_observed(scores, i)) {
+            continue;
+        }
+        printf("  +%3d min", scores->leads_s[i] / 60);
+        for (int score = 0; score < SCORES; score++) {
+            printf("%s", " |");
+            for (size_t k = 0; k < CLI_METHODS; k++) {
+                if (scores->used[k]) {
+                    print_number(value_of(&scores->rows[i * CLI_METHODS + k], score));
+                }
             }
         }
         printf("\n");
-        for (size_t i = 0; i < scores->lead_count; i++) {
-            if (scores->rows[i * CLI_METHODS + 1].errors.cells +
-                    scores->rows[i * CLI_METHODS].errors.cells ==
-                0) {
-                continue; /* nothing was observed then */
-            }
-            printf("  +%3d min                 ", scores->leads_s[i] / 60);
-            for (size_t k = 0; k < CLI_METHODS; k++) {
-                if (scores->used[k]) {
-                    print_number(value_of(&scores->rows[i * CLI_METHODS + k], which), 3);
-                }
-            }
-            printf("\n");
-        }
     }
 }
 

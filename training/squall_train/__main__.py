@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+SHARES = {"event": 0.5, "bias": 0.1, "sharp": 0.1}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +37,8 @@ def arguments():
     run.add_argument("--crop", type=int, default=192)
     run.add_argument("--every", type=int, default=1000, help="steps between validations")
     run.add_argument("--learning-rate", type=float, default=2e-3)
+    for share, default in SHARES.items():
+        run.add_argument(f"--{share}-share", type=float, default=default, help=f"weight of the loss's {share} term (default {default})")
     run.add_argument("--device", default=None, help="cuda or cpu (default: cuda where there is one)")
     run.add_argument("--no-export", action="store_true", help="only model.pt and history.json")
     end = verbs.add_parser("export", help="export what was trained")
@@ -46,13 +49,14 @@ def arguments():
     return args
 
 
-def train(dataset, out, recipe_path, steps, batch, crop, every, device, seed, learning_rate=2e-3):
+def train(dataset, out, recipe_path, steps, batch, crop, every, device, seed, learning_rate=2e-3, shares=None):
     import torch
     from . import fit
     recipe = json.loads(recipe_path.read_text())
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    settings = dict(steps=steps, batch=batch, crop=crop, seed=seed, learning_rate=learning_rate, device=device, torch=torch.__version__)
-    network, history = fit.fit(dataset, recipe, steps, batch, crop, device, seed, every, learning_rate)
+    shares = shares or SHARES
+    settings = dict(shares=shares, steps=steps, batch=batch, crop=crop, seed=seed, learning_rate=learning_rate, device=device, torch=torch.__version__)
+    network, history = fit.fit(dataset, recipe, steps, batch, crop, device, seed, every, learning_rate, shares)
     out.mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), out / "model.pt")
     (out / "history.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
@@ -102,7 +106,8 @@ def main():
     elif args.verb == "export":
         export_model(args.out)
     else:
-        train(args.dataset, args.out, args.recipe, args.steps, args.batch, args.crop, args.every, args.device, args.seed, args.learning_rate)
+        train(args.dataset, args.out, args.recipe, args.steps, args.batch, args.crop, args.every, args.device, args.seed, args.learning_rate,
+              {share: getattr(args, f"{share}_share") for share in SHARES})
         if not args.no_export:
             export_model(args.out)
 

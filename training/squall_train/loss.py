@@ -22,23 +22,26 @@ class Curve:
         return (torch.log(torch.as_tensor(rate) + self.epsilon) - self.mean) / self.scale
 
 
-def loss(y, target, weight, curve, events=(0.5, 1.0, 2.0, 5.0, 10.0), soft=0.04, event_share=0.15, sharp_share=0.1):
-    """Weighted L1 + soft critical success index at several thresholds + kept sharpness.
+def loss(y, target, weight, curve, shares, events=(0.5, 1.0, 2.0, 5.0, 10.0), soft=0.04):
+    """Weighted L1 + soft critical success index at several thresholds + frequency bias + kept sharpness.
 
     The weight of a cell grows with the rain that fell or was forecast there: heavy rain is rare, and without it
     the cheapest forecast is a dry one. The soft index counts hits and false alarms with a sigmoid of width `soft`.
+    The bias is the logarithm of how many cells are forecast to be above a threshold against how many were.
     Sharpness: the local standard deviation of the forecast should be that of the observation, where it is lower.
+    `shares` says how much "event", "bias" and "sharp" count against the L1.
     """
     emphasis = weight * (0.3 + 3.0 * torch.maximum(target, y.detach()))
     l1 = ((y - target).abs() * emphasis).sum() / emphasis.sum().clamp(min=1.0)
-    indices = []
+    indices, biases = [], []
     for threshold in events:
         at = float(curve.value(threshold))
         p, o = torch.sigmoid((y - at) / soft) * weight, (target >= at).float() * weight
         # Per lead time, over the batch: a crop without the event would leave the index undefined.
         hits = (p * o).sum((0, 2, 3))
-        index = (hits + 1.0) / ((p + o).sum((0, 2, 3)) - hits + 1.0)
-        indices.append(1.0 - index.mean())
+        forecast, seen = p.sum((0, 2, 3)), o.sum((0, 2, 3))
+        indices.append(1.0 - ((hits + 1.0) / (forecast + seen - hits + 1.0)).mean())
+        biases.append(((forecast + 30.0) / (seen + 30.0)).log().abs().mean())
 
     def spread(v):
         mean = F.avg_pool2d(v, 8)
@@ -47,7 +50,7 @@ def loss(y, target, weight, curve, events=(0.5, 1.0, 2.0, 5.0, 10.0), soft=0.04,
     known = F.avg_pool2d(weight, 8)
     lost = (spread(target * weight) - spread(y * weight)).clamp(min=0.0) * (known > 0.99).float()
     sharp = lost.sum() / (known > 0.99).float().sum().clamp(min=1.0)
-    return l1 + event_share * torch.stack(indices).mean() + sharp_share * sharp
+    return l1 + shares["event"] * torch.stack(indices).mean() + shares["bias"] * torch.stack(biases).mean() + shares["sharp"] * sharp
 
 
 class Scores:
