@@ -164,8 +164,8 @@ static squall_status walk_tree(sq_io_hdf5_guard *g, uint64_t address, int level,
     r.at += 5;
     if (!sq_io_hdf5_take(g, &r, 1, &own_level) || !sq_io_hdf5_take(g, &r, 2, &count) ||
         own_level > TREE_LEVELS || (level >= 0 && own_level != (uint64_t)level) ||
-        count > 2 * g->internal_k || !sq_io_hdf5_skip(&r, 16) || !sq_io_hdf5_take(g, &r, 8, &key) ||
-        !heap_has_text(g, names, key)) {
+        count > 2 * g->internal_k || !sq_io_hdf5_skip(&r, 2 * g->address_bytes) ||
+        !sq_io_hdf5_take_length(g, &r, &key) || !heap_has_text(g, names, key)) {
         return corrupt(g, "a group's tree", address);
     }
     for (uint64_t i = 0; i < count; i++) {

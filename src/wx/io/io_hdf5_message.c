@@ -156,12 +156,13 @@ static bool take_dataspace(const sq_io_hdf5_guard *g, sq_io_hdf5_range *r, uint6
     }
     *elements = version == 2 && type == 2 ? 0 : 1;
     for (uint64_t i = 0; i < rank; i++) {
-        if (!sq_io_hdf5_take(g, r, 8, &side) || __builtin_mul_overflow(*elements, side, elements)) {
+        if (!sq_io_hdf5_take_length(g, r, &side) ||
+            __builtin_mul_overflow(*elements, side, elements)) {
             return false;
         }
     }
-    return sq_io_hdf5_skip(r,
-                           ((flags & 1) + (version == 1 && (flags & 2) != 0 ? 1 : 0)) * 8 * rank);
+    const uint64_t more = (flags & 1) + (version == 1 && (flags & 2) != 0 ? 1 : 0);
+    return sq_io_hdf5_skip(r, more * g->length_bytes * rank);
 }
 
 /* Whether a collection of the global heap at `address` holds, and its object `index` has at least
