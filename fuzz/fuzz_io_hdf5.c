@@ -1,8 +1,10 @@
 /* rooms: wx/io */
-/* fuzz/fuzz_io_hdf5.c - HDF5 and netCDF files from hostile hands. Seeds: fuzz/make_io_hdf5_seeds.py. */
+/* fuzz/fuzz_io_hdf5.c - HDF5 and netCDF files from hostile hands. Seeds:
+ * fuzz/make_io_hdf5_seeds.py. */
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../tests/unit/wx/io/io_leaks.h"
 #include "squall/io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
