@@ -388,15 +388,13 @@ static void take_row(const tiff_state *state, const void *row, size_t count, siz
 {
     for (size_t i = 0; i < count; i++) {
         const double raw = sample(row, i, state->bits, state->format);
-        if (!isfinite(raw) || raw == state->nodata) {
-            continue;
-        }
+        const float value = (float)(raw * state->gain + state->shift);
         if (raw == state->undetect) {
             field->mask[at + i] = SQUALL_CELL_DRY;
             field->values[at + i] = 0;
-        } else {
+        } else if (raw != state->nodata && isfinite(value)) {
             field->mask[at + i] = SQUALL_CELL_VALUE;
-            field->values[at + i] = (float)(raw * state->gain + state->shift);
+            field->values[at + i] = value;
         }
     }
 }
