@@ -172,7 +172,7 @@ static void test_refused(void **state)
         {{{34735, SHORT, 3, 900}}, SQUALL_E_UNSUPPORTED, "key directory"},
         {{{34735, LONG, 8, 900}}, SQUALL_E_UNSUPPORTED, "key directory"},
         {{{33550, DOUBLE, 0, 0}}, SQUALL_E_UNSUPPORTED, "nor a matrix"},
-        {{{33550, DOUBLE, 3, 1500}}, SQUALL_E_CORRUPT, "pixels of 0 x 0"},
+        {{{33550, DOUBLE, 3, 1900}}, SQUALL_E_CORRUPT, "pixels of 0 x 0"},
     };
     unsigned char bytes[BYTES];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
