@@ -29,6 +29,10 @@ typedef struct recipe {
     bool second;        /* dataset2 with the same quantity, five minutes later */
     bool external, cube, text_values, no_values, oldest, newest;
     const char *more_data; /* dataset1/data2 of this quantity */
+    bool types;            /* attributes of every type that HDF5 has, in /how */
+    bool crowd;            /* more groups and attributes than a node of a tree holds */
+    bool chunked;          /* values in chunks that do not divide the grid, packed and checked */
+    unsigned user_block;   /* bytes before the file proper */
 } recipe;
 
 static hid_t ok(hid_t id)
@@ -104,6 +108,12 @@ static void put_values(hid_t file, const char *group, const recipe *r, hsize_t r
     if (r->external) {
         ok(H5Pset_external(plist, "elsewhere", 0, CELLS));
     }
+    if (r->chunked) {
+        ok(H5Pset_chunk(plist, 2, (const hsize_t[]){3, 4}));
+        ok(H5Pset_shuffle(plist));
+        ok(H5Pset_deflate(plist, 6));
+        ok(H5Pset_fletcher32(plist));
+    }
     hid_t type = ok(H5Tcopy(H5T_STD_U8LE));
     if (r->text_values) {
         H5Tclose(type);
@@ -142,6 +152,65 @@ static void put_dataset(hid_t file, const char *name, const char *end, const cha
     }
 }
 
+/* An attribute of a type that no radar file needs, with two elements. */
+static void put_typed(hid_t group, const char *name, hid_t type, const void *values)
+{
+    const hsize_t two = 2;
+    const hid_t space = ok(H5Screate_simple(1, &two, NULL));
+    const hid_t attribute = ok(H5Acreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
+    ok(H5Awrite(attribute, type, values));
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+}
+
+static void put_types(hid_t file)
+{
+    static const int zeros[64];
+    static int three[3] = {1, 2, 3};
+    static const hvl_t lists[2] = {{3, three}, {0, NULL}};
+    static const char *const texts[2] = {"one", ""};
+    const hid_t group = group_open(file, "how");
+    hid_t type = ok(H5Tcreate(H5T_COMPOUND, 24));
+    const hid_t array = ok(H5Tarray_create2(H5T_NATIVE_SHORT, 2, (const hsize_t[]){2, 3}));
+    ok(H5Tinsert(type, "number", 0, H5T_NATIVE_DOUBLE));
+    ok(H5Tinsert(type, "list", 8, array));
+    H5Tclose(array);
+    put_typed(group, "compound", type, zeros);
+    put_typed(group, "array", ok(H5Tarray_create2(H5T_NATIVE_INT, 1, (const hsize_t[]){4})), zeros);
+    type = ok(H5Tenum_create(H5T_NATIVE_INT));
+    ok(H5Tenum_insert(type, "none", &(const int){0}));
+    ok(H5Tenum_insert(type, "something longer", &(const int){1}));
+    put_typed(group, "enum", type, zeros);
+    type = ok(H5Tcreate(H5T_OPAQUE, 5));
+    ok(H5Tset_tag(type, "of our own"));
+    put_typed(group, "opaque", type, zeros);
+    put_typed(group, "bits", ok(H5Tcopy(H5T_STD_B16LE)), zeros);
+    put_typed(group, "time", ok(H5Tcopy(H5T_STD_I32BE)), zeros);
+    put_typed(group, "lists", ok(H5Tvlen_create(H5T_NATIVE_INT)), lists);
+    type = ok(H5Tcopy(H5T_C_S1));
+    ok(H5Tset_size(type, H5T_VARIABLE));
+    put_typed(group, "texts", type, texts);
+    hobj_ref_t references[2];
+    ok(H5Rcreate(&references[0], file, "what", H5R_OBJECT, -1));
+    references[1] = references[0];
+    put_typed(group, "references", ok(H5Tcopy(H5T_STD_REF_OBJ)), references);
+    H5Gclose(group);
+}
+
+static void put_crowd(hid_t file)
+{
+    for (int i = 0; i < 300; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "how/radar_with_quite_a_long_name_%d", i);
+        H5Gclose(group_open(file, name));
+        if (i < 40) {
+            snprintf(name, sizeof name, "key%d", i);
+            put(file, &(edit){TEXT, "how", name, "some text", 0});
+        }
+    }
+}
+
 /* A composite of 6 x 4 cells of 2 km in the lower left corner of OPERA's grid. */
 static void put_root(hid_t file)
 {
@@ -175,6 +244,9 @@ static unsigned char *make(const recipe *r, size_t *size)
     if (r->oldest) {
         ok(H5Pset_sizes(plist, 4, 4)); /* as some writers of radar files choose */
     }
+    if (r->user_block > 0) {
+        ok(H5Pset_userblock(plist, r->user_block));
+    }
     const hid_t file = ok(H5Fcreate("odim_made.h5", H5F_ACC_TRUNC, plist, access));
     put_root(file);
     put_dataset(file, "dataset1", "120500", "RATE", r);
@@ -198,6 +270,12 @@ static unsigned char *make(const recipe *r, size_t *size)
     if (r->qind) {
         put_dataset(file, "dataset3", "120500", "QIND", &(const recipe){.outer = true});
         put(file, &(edit){NUMBER, "dataset3/what", "gain", NULL, 0.01});
+    }
+    if (r->types) {
+        put_types(file);
+    }
+    if (r->crowd) {
+        put_crowd(file);
     }
     put_all(file, r->edits, EDITS);
     H5Fclose(file);
@@ -545,7 +623,11 @@ static void test_refused(void **state)
 static void test_bad_bytes(void **state)
 {
     (void)state;
-    static const recipe recipes[] = {{.quality = true}, {.oldest = true}, {.newest = true}};
+    static const recipe recipes[] = {
+        {.quality = true, .types = true},
+        {.oldest = true, .chunked = true},
+        {.newest = true, .types = true, .chunked = true},
+    };
     int refused = 0;
     for (size_t i = 0; i < 3; i++) {
         size_t size;
