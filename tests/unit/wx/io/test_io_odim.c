@@ -3,22 +3,11 @@
  * Real files are read in test_io_hdf5.c; those here are made by the HDF5 library in memory, with
  * one thing at a time that is not as usual. Expected values follow from the ODIM_H5
  * specification 2.4. */
-#include <hdf5.h>
-
-#include "wx/io/io_check.h"
+#include "wx/io/io_hdf5_make.h"
 #include "wx/io/io_leaks.h"
 
 enum { ROWS = 4, COLUMNS = 6, CELLS = ROWS * COLUMNS, EDITS = 10 };
 #define NOON 1781870400 /* date -u -d 2026-06-19T12:00Z +%s */
-
-typedef enum edit_kind { TEXT = 1, LONG_TEXT, NUMBER, WHOLE, PAIR, GONE } edit_kind;
-
-/* An attribute that is not as usual. */
-typedef struct edit {
-    edit_kind kind;
-    const char *group, *name, *text;
-    double number;
-} edit;
 
 /* A file: its edits, and what else is in it. */
 typedef struct recipe {
@@ -34,65 +23,6 @@ typedef struct recipe {
     bool chunked;          /* values in chunks that do not divide the grid, packed and checked */
     unsigned user_block;   /* bytes before the file proper */
 } recipe;
-
-static hid_t ok(hid_t id)
-{
-    if (id < 0) {
-        fail_msg("HDF5 failed in making the file");
-    }
-    return id;
-}
-
-static hid_t group_open(hid_t file, const char *path)
-{
-    if (strcmp(path, "/") != 0 && H5Lexists(file, path, H5P_DEFAULT) <= 0) {
-        const hid_t plist = ok(H5Pcreate(H5P_LINK_CREATE));
-        ok(H5Pset_create_intermediate_group(plist, 1));
-        const hid_t made = ok(H5Gcreate2(file, path, plist, H5P_DEFAULT, H5P_DEFAULT));
-        H5Pclose(plist);
-        return made;
-    }
-    return ok(H5Gopen2(file, path, H5P_DEFAULT));
-}
-
-static void put(hid_t file, const edit *e)
-{
-    const hid_t group = group_open(file, e->group);
-    if (H5Aexists(group, e->name) > 0) {
-        ok(H5Adelete(group, e->name));
-    }
-    if (e->kind != GONE) {
-        const hsize_t two = 2;
-        const bool is_text = e->kind == TEXT || e->kind == LONG_TEXT;
-        const hid_t space =
-            ok(e->kind == PAIR ? H5Screate_simple(1, &two, NULL) : H5Screate(H5S_SCALAR));
-        hid_t type;
-        if (is_text) {
-            type = ok(H5Tcopy(H5T_C_S1));
-            ok(H5Tset_size(type, e->kind == TEXT ? strlen(e->text) + 1 : H5T_VARIABLE));
-        } else {
-            type = ok(H5Tcopy(e->kind == WHOLE ? H5T_STD_I64BE : H5T_IEEE_F64LE));
-        }
-        const hid_t attribute =
-            ok(H5Acreate2(group, e->name, type, space, H5P_DEFAULT, H5P_DEFAULT));
-        const double pair[2] = {e->number, e->number};
-        ok(H5Awrite(attribute, is_text ? type : H5T_NATIVE_DOUBLE,
-                    e->kind == TEXT        ? (const void *)e->text
-                    : e->kind == LONG_TEXT ? (const void *)&e->text
-                                           : (const void *)pair));
-        H5Aclose(attribute);
-        H5Tclose(type);
-        H5Sclose(space);
-    }
-    H5Gclose(group);
-}
-
-static void put_all(hid_t file, const edit *edits, size_t count)
-{
-    for (size_t i = 0; i < count && edits[i].kind != 0; i++) {
-        put(file, &edits[i]);
-    }
-}
 
 /* 0 and 255 are marks, the rest numbers in between. */
 static const uint8_t raw[CELLS] = {0, 255, 1, 2, 3, 4, 64, 65, 66, 0, 0, 255,
@@ -281,10 +211,7 @@ static unsigned char *make(const recipe *r, size_t *size)
     H5Fclose(file);
     H5Pclose(plist);
     H5Pclose(access);
-    unsigned char *image;
-    assert_int_equal(sq_file_read("odim_made.h5", (size_t)1 << 20, &image, size, NULL), SQUALL_OK);
-    remove("odim_made.h5");
-    return image;
+    return take_file("odim_made.h5", size);
 }
 
 static squall_field *read_made(const recipe *r, const char *quantity, size_t index)
