@@ -66,8 +66,8 @@ macro(squall_rooms)
 
   # One instruction set a file: what its name ends with says the flags.
   foreach(suffix_flags IN ITEMS
-          "_avx512vnni.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mfma;-mf16c;-mprefer-vector-width=512;-fno-tree-pre"
-          "_avx512.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512;-fno-tree-pre"
+          "_avx512vnni.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mfma;-mf16c;-mprefer-vector-width=512;$<$<C_COMPILER_ID:GNU>:-fno-tree-pre>"
+          "_avx512.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512;$<$<C_COMPILER_ID:GNU>:-fno-tree-pre>"
           "_avx2.c=-mavx2;-mfma;-mf16c")
     string(REGEX MATCH "^([^=]+)=(.+)$" _ "${suffix_flags}")
     set(suffix ${CMAKE_MATCH_1})

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make fuzz/seeds/io_hdf5/: small synthetic files of each kind that wx/io reads by HDF5 and netCDF.
+"""Make fuzz/seeds/io_hdf5/ and io_netcdf3/: small synthetic files of each kind that wx/io reads by HDF5 and netCDF.
 
     make_io_hdf5_seeds.py        (h5py 3.16.0, netCDF4 1.7.5; the seeds are committed)
 """
@@ -10,6 +10,7 @@ import netCDF4
 import numpy as np
 
 OUT = pathlib.Path(__file__).parent / "seeds" / "io_hdf5"
+OUT_CLASSIC = OUT.parent / "io_netcdf3"
 LAEA = b"+proj=laea +lat_0=55.0 +lon_0=10.0 +x_0=1950000.0 +y_0=-2100000.0 +units=m +ellps=WGS84"
 
 
@@ -82,7 +83,8 @@ def knmi(name, parameter, formula, missing, **options):
 
 
 def cf(name, form, variable, dtype, units, standard, mapping, time):
-    with netCDF4.Dataset(OUT / name, "w", format=form) as d:
+    folder = OUT_CLASSIC if form.startswith("NETCDF3") else OUT
+    with netCDF4.Dataset(folder / name, "w", format=form) as d:
         d.Conventions = "CF-1.8"
         for axis in ("y", "x"):
             d.createDimension(axis, 8)
@@ -121,6 +123,7 @@ def cf(name, form, variable, dtype, units, standard, mapping, time):
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
+    OUT_CLASSIC.mkdir(exist_ok=True)
     odim("odim20_rate.h5", "2.0", "RATE", "f8", "dataset1/what", "dataset",
          file={"libver": "earliest"}, chunks=(4, 8), compression="gzip")
     odim("odim24_acrr.h5", "2.4", "ACRR", "f4", "dataset1/data1/what", "group")

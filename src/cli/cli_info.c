@@ -61,12 +61,23 @@ static json_t *field_json(const char *path, const squall_file *file, size_t inde
         field->quality != NULL);
 }
 
+/* A corner as text; what a satellite sees beside the earth has no place on it. */
+static const char *corner_text(char text[40], double lon, double lat)
+{
+    if (isnan(lon) || isnan(lat)) {
+        return "off the earth";
+    }
+    snprintf(text, 40, "%.4f %.4f", lon, lat);
+    return text;
+}
+
 static void print_field(const char *path, const squall_file *file, size_t index,
                         const squall_field *field)
 {
     squall_field_counts n;
     double lon[4], lat[4];
-    char time[SQ_TIME_TEXT];
+    char time[SQ_TIME_TEXT], first[40], last[40];
+    const bool in_degrees = strstr(field->grid.proj, "longlat") != NULL;
     squall_field_count(field, &n);
     corners(&field->grid, lon, lat);
     const double percent = n.cells > 0 ? 100.0 / (double)n.cells : 0.0;
@@ -80,10 +91,11 @@ static void print_field(const char *path, const squall_file *file, size_t index,
     if (field->window_s > 0) {
         printf(", over the %d s before", field->window_s);
     }
-    printf("\n  grid         %zu x %zu cells of %g x %g\n  projection   %s\n", field->grid.width,
-           field->grid.height, field->grid.dx, field->grid.dy, field->grid.proj);
-    printf("  corners      upper left %.4f %.4f, lower right %.4f %.4f (longitude latitude)\n",
-           lon[0], lat[0], lon[2], lat[2]);
+    printf("\n  grid         %zu x %zu cells of %g x %g %s\n  projection   %s\n", field->grid.width,
+           field->grid.height, field->grid.dx, field->grid.dy, in_degrees ? "degrees" : "m",
+           field->grid.proj);
+    printf("  corners      upper left %s, lower right %s (longitude latitude)\n",
+           corner_text(first, lon[0], lat[0]), corner_text(last, lon[2], lat[2]));
     printf("  no coverage  %zu (%.1f %%)\n  dry          %zu (%.1f %%; %zu undetected)\n"
            "  wet          %zu (%.1f %%)",
            n.no_coverage, (double)n.no_coverage * percent, n.dry, (double)n.dry * percent,

@@ -323,7 +323,7 @@ static void run_job(void *arg, size_t index, int thread)
         first + r->rows_per_job < r->phase->height ? first + r->rows_per_job : r->phase->height;
     const float *in = r->in + (ptrdiff_t)image * s->in_blocks * s->in_height * s->in_width * lanes;
     float *out = r->out + (ptrdiff_t)image * s->out_blocks * s->out_height * s->out_width * lanes;
-    float *patch = (float *)((char *)r->call->scratch + (size_t)thread * s->patch_bytes);
+    float *patch = (float *)(void *)((char *)r->call->scratch + (size_t)thread * s->patch_bytes);
     for (int32_t panel = 0; 2 * panel < s->out_blocks; panel++) {
         for (int32_t row = first; row < last; row++) {
             run_row(r, in, out, row, panel, patch);
@@ -491,7 +491,7 @@ static void depth_job(void *arg, size_t index, int thread)
     const int32_t taps = (int32_t)(w->kernel[0] * w->kernel[1]);
     const float *image = (const float *)call->step->in[0].data +
                          (ptrdiff_t)n * s->in_blocks * w->in[0] * w->in[1] * lanes;
-    float *band_data = (float *)((char *)call->scratch + (size_t)thread * s->band_bytes);
+    float *band_data = (float *)(void *)((char *)call->scratch + (size_t)thread * s->band_bytes);
     const float *weights = (const float *)call->packed + (ptrdiff_t)block * taps * lanes;
     const float *bias =
         (const float *)call->packed + ((ptrdiff_t)s->out_blocks * taps + block) * lanes;

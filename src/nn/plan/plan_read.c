@@ -266,10 +266,10 @@ static squall_status check_totals(const reader *read, squall_error *err)
     uint64_t arena = 0, macs = 0;
     for (uint32_t i = 0; i < 2 * file->profile_count; i++) {
         const uint32_t p = i / 2;
-        const sq_plan *plan = i % 2 == 0 ? &file->portable[p] : file->device + p;
         if (i % 2 != 0 && file->device == NULL) {
             continue;
         }
+        const sq_plan *plan = i % 2 == 0 ? &file->portable[p] : &file->device[p];
         SQ_TRY(check_same_ports(read, plan, err));
         for (uint32_t k = 0; k < plan->input_count + plan->output_count; k++) {
             const sq_plan *twin = &file->portable[p];

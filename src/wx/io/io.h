@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-/** What a reader is given: the (already gunzipped) bytes of a file, all borrowed until its close. */
+/** What a reader is given: a file's bytes, already gunzipped; all borrowed until its close. */
 typedef struct sq_io_source {
     const unsigned char *bytes;
     size_t size;

@@ -74,6 +74,17 @@ SQUALL_MUST_USE squall_status sq_grib_read_grid(const sq_grib_field *field, cons
 /** Cells by the grid section, which sq_grib_read_grid() has passed. */
 size_t sq_grib_cells(const sq_grib_field *field);
 
+/** Data representation templates: how values are packed. */
+enum {
+    SQ_GRIB_PACKED_SIMPLY = 0,
+    SQ_GRIB_PACKED_COMPLEX = 2,
+    SQ_GRIB_PACKED_COMPLEX_DIFFERENCES = 3,
+    SQ_GRIB_PACKED_IEEE = 4,
+    SQ_GRIB_PACKED_JPEG2000 = 40,
+    SQ_GRIB_PACKED_PNG = 41,
+    SQ_GRIB_PACKED_CCSDS = 42
+};
+
 /** Whether the packing is taken, and fits the grid. */
 SQUALL_MUST_USE squall_status sq_grib_check_values(const sq_grib_field *field, const char *where,
                                                    squall_error *err);
@@ -83,5 +94,11 @@ SQUALL_MUST_USE squall_status sq_grib_check_values(const sq_grib_field *field, c
 SQUALL_MUST_USE squall_status sq_grib_read_values(const sq_grib_field *field, double factor,
                                                   const char *where, float *values,
                                                   squall_error *err);
+
+/** Whether sections 5 and 7 of a field that sq_grib_check_values() has passed hold together, so
+ * that ecCodes may unpack them.
+ * @return SQUALL_OK; SQUALL_E_CORRUPT. */
+SQUALL_MUST_USE squall_status sq_grib_guard_values(const sq_grib_field *field, const char *where,
+                                                   squall_error *err);
 
 #endif /* SQ_WX_IO_IO_GRIB_H */

@@ -11,35 +11,24 @@
 #include "wx/io/io_place.h"
 #include "wx/io/io_png.h"
 
-/* Data representation templates. */
-enum {
-    PACKED_SIMPLY = 0,
-    PACKED_COMPLEX = 2,
-    PACKED_COMPLEX_DIFFERENCES = 3,
-    PACKED_IEEE = 4,
-    PACKED_JPEG2000 = 40,
-    PACKED_PNG = 41,
-    PACKED_CCSDS = 42
-};
-
 #define MISSING_MARK 9.999e20 /* what ecCodes is told to put where the bitmap has no value */
 
 /* Octets of section 5 in a template; 0 for one that is not taken. */
 static size_t packing_octets(unsigned template)
 {
     switch (template) {
-    case PACKED_SIMPLY:
-    case PACKED_PNG:
+    case SQ_GRIB_PACKED_SIMPLY:
+    case SQ_GRIB_PACKED_PNG:
         return 21;
-    case PACKED_COMPLEX:
+    case SQ_GRIB_PACKED_COMPLEX:
         return 47;
-    case PACKED_COMPLEX_DIFFERENCES:
+    case SQ_GRIB_PACKED_COMPLEX_DIFFERENCES:
         return 49;
-    case PACKED_IEEE:
+    case SQ_GRIB_PACKED_IEEE:
         return 12;
-    case PACKED_JPEG2000:
+    case SQ_GRIB_PACKED_JPEG2000:
         return 23;
-    case PACKED_CCSDS:
+    case SQ_GRIB_PACKED_CCSDS:
         return 25;
     default:
         return 0;
@@ -94,11 +83,11 @@ squall_status sq_grib_check_values(const sq_grib_field *field, const char *where
         return sq_fail(err, SQUALL_E_CORRUPT, where, "%u packed values for %zu points", count,
                        cells);
     }
-    if (template != PACKED_IEEE) {
+    if (template != SQ_GRIB_PACKED_IEEE) {
         const unsigned bits = sq_grib_u8(packing, 20);
         const size_t room = (field->section[7].size - 5) * 8;
-        if (bits > 32 ||
-            (template == PACKED_SIMPLY && room / (bits > 0 ? bits : 1) < count && bits > 0)) {
+        if (bits > 32 || (template == SQ_GRIB_PACKED_SIMPLY &&
+                          room / (bits > 0 ? bits : 1) < count && bits > 0)) {
             return sq_fail(err, SQUALL_E_CORRUPT, where,
                            "%u values of %u bits in a section 7 of %zu bytes", count, bits,
                            field->section[7].size);
@@ -278,9 +267,10 @@ squall_status sq_grib_read_values(const sq_grib_field *field, double factor, con
         return sq_fail(err, SQUALL_E_CORRUPT, where, "%zu packed values; its bitmap has %zu", count,
                        bitmap_count(&field->section[6], cells));
     }
-    if (sq_grib_u16(&field->section[5], 10) == PACKED_PNG) {
+    if (sq_grib_u16(&field->section[5], 10) == SQ_GRIB_PACKED_PNG) {
         return read_png(field, factor, where, values, err);
     }
+    SQ_TRY(sq_grib_guard_values(field, where, err));
     size_t size;
     unsigned char *message = make_message(field, &size);
     if (message == NULL) {

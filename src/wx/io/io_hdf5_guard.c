@@ -164,8 +164,8 @@ static squall_status walk_tree(sq_io_hdf5_guard *g, uint64_t address, int level,
     r.at += 5;
     if (!sq_io_hdf5_take(g, &r, 1, &own_level) || !sq_io_hdf5_take(g, &r, 2, &count) ||
         own_level > TREE_LEVELS || (level >= 0 && own_level != (uint64_t)level) ||
-        count > 2 * g->internal_k || !sq_io_hdf5_skip(&r, 16) || !sq_io_hdf5_take(g, &r, 8, &key) ||
-        !heap_has_text(g, names, key)) {
+        count > 2 * g->internal_k || !sq_io_hdf5_skip(&r, 2 * g->address_bytes) ||
+        !sq_io_hdf5_take_length(g, &r, &key) || !heap_has_text(g, names, key)) {
         return corrupt(g, "a group's tree", address);
     }
     for (uint64_t i = 0; i < count; i++) {
@@ -215,6 +215,55 @@ static squall_status walk_link(sq_io_hdf5_guard *g, sq_io_hdf5_range r, int dept
 
 /* --- object headers --- */
 
+static uint32_t turn_left(uint32_t word, unsigned bits)
+{
+    return word << bits | word >> (32 - bits);
+}
+
+/* The checksum of newer structures: Bob Jenkins' "lookup3" of 2006, hashlittle() from 0. */
+static uint32_t checksum(const unsigned char *bytes, size_t size)
+{
+    uint32_t a = 0xdeadbeefu + (uint32_t)size, b = a, c = a;
+    for (;; bytes += 12, size -= 12) {
+        uint32_t word[3] = {0};
+        for (size_t i = 0; i < 12 && i < size; i++) {
+            word[i / 4] |= (uint32_t)bytes[i] << (i % 4 * 8);
+        }
+        if (size == 0) {
+            return c;
+        }
+        a += word[0];
+        b += word[1];
+        c += word[2];
+        if (size <= 12) {
+            break;
+        }
+        a = (a - c) ^ turn_left(c, 4), c += b;
+        b = (b - a) ^ turn_left(a, 6), a += c;
+        c = (c - b) ^ turn_left(b, 8), b += a;
+        a = (a - c) ^ turn_left(c, 16), c += b;
+        b = (b - a) ^ turn_left(a, 19), a += c;
+        c = (c - b) ^ turn_left(b, 4), b += a;
+    }
+    c = (c ^ b) - turn_left(b, 14);
+    a = (a ^ c) - turn_left(c, 11);
+    b = (b ^ a) - turn_left(a, 25);
+    c = (c ^ b) - turn_left(b, 16);
+    a = (a ^ c) - turn_left(c, 4);
+    b = (b ^ a) - turn_left(a, 14);
+    return (c ^ b) - turn_left(b, 24);
+}
+
+/* Whether the four bytes at `end` are the checksum of those from `at` on. HDF5 loses memory where
+ * they are not. */
+static bool checksum_holds(const sq_io_hdf5_guard *g, size_t at, size_t end)
+{
+    sq_io_hdf5_range r = {end, g->source->size};
+    uint64_t stored;
+    return sq_io_hdf5_take(g, &r, 4, &stored) &&
+           stored == checksum(g->source->bytes + at, end - at);
+}
+
 /* The blocks of one header that are still to be walked. */
 typedef struct blocks {
     sq_io_hdf5_range list[BLOCKS_MAX];
@@ -233,7 +282,8 @@ static bool add_block(const sq_io_hdf5_guard *g, blocks *b, sq_io_hdf5_range mes
         return false;
     }
     if (b->newer) { /* a signature before, a checksum behind */
-        if (size < 8 || memcmp(g->source->bytes + block.at, "OCHK", 4) != 0) {
+        if (size < 8 || memcmp(g->source->bytes + block.at, "OCHK", 4) != 0 ||
+            !checksum_holds(g, block.at, block.end - 4)) {
             return false;
         }
         block.at += 4;
@@ -304,6 +354,7 @@ static bool first_block(const sq_io_hdf5_guard *g, uint64_t address, blocks *b)
     if (!sq_io_hdf5_locate(g, address, 16, &r)) {
         return false;
     }
+    const size_t begin = r.at;
     r.end = g->source->size;
     b->newer = memcmp(g->source->bytes + r.at, "OHDR", 4) == 0;
     if (b->newer) {
@@ -324,7 +375,7 @@ static bool first_block(const sq_io_hdf5_guard *g, uint64_t address, blocks *b)
     }
     r.end = r.at + (size_t)size;
     b->list[b->count++] = r;
-    return true;
+    return !b->newer || checksum_holds(g, begin, r.end);
 }
 
 static squall_status walk_object(sq_io_hdf5_guard *g, uint64_t address, int depth)

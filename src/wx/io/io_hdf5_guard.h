@@ -19,6 +19,7 @@ typedef struct sq_io_hdf5_guard {
     size_t address_bytes, length_bytes; /* of numbers in the file: 4 or 8 */
     squall_error *err;
     size_t objects;              /* seen so far */
+    size_t heap_steps;           /* gone so far */
     unsigned leaf_k, internal_k; /* half the entries of a leaf and of a node of a group's tree */
 } sq_io_hdf5_guard;
 
@@ -50,6 +51,6 @@ bool sq_io_hdf5_skip(sq_io_hdf5_range *range, uint64_t bytes);
 
 /** Whether the message of `type` that fills `range` holds in itself. Messages that are of no
  * concern are passed. */
-bool sq_io_hdf5_message_holds(const sq_io_hdf5_guard *guard, unsigned type, sq_io_hdf5_range range);
+bool sq_io_hdf5_message_holds(sq_io_hdf5_guard *guard, unsigned type, sq_io_hdf5_range range);
 
 #endif /* SQ_WX_IO_IO_HDF5_GUARD_H */

@@ -3,9 +3,9 @@
 
 #include "wx/io/io_hdf5_guard.h"
 
-#define TYPE_DEPTH   8  /* types in types */
-#define RANK_MAX     32 /* of HDF5 */
-#define HEAP_OBJECTS 65536
+#define TYPE_DEPTH 8                 /* types in types */
+#define RANK_MAX   32                /* of HDF5 */
+#define HEAP_STEPS ((size_t)1 << 24) /* looks at objects of global heaps, in one file */
 
 /* What a datatype message says. */
 typedef struct datatype {
@@ -156,21 +156,24 @@ static bool take_dataspace(const sq_io_hdf5_guard *g, sq_io_hdf5_range *r, uint6
     }
     *elements = version == 2 && type == 2 ? 0 : 1;
     for (uint64_t i = 0; i < rank; i++) {
-        if (!sq_io_hdf5_take(g, r, 8, &side) || __builtin_mul_overflow(*elements, side, elements)) {
+        if (!sq_io_hdf5_take_length(g, r, &side) ||
+            __builtin_mul_overflow(*elements, side, elements)) {
             return false;
         }
     }
-    return sq_io_hdf5_skip(r,
-                           ((flags & 1) + (version == 1 && (flags & 2) != 0 ? 1 : 0)) * 8 * rank);
+    const uint64_t more = (flags & 1) + (version == 1 && (flags & 2) != 0 ? 1 : 0);
+    return sq_io_hdf5_skip(r, more * g->length_bytes * rank);
 }
 
 /* Whether a collection of the global heap at `address` holds, and its object `index` has at least
- * `bytes`. */
-static bool heap_holds(const sq_io_hdf5_guard *g, uint64_t address, uint64_t index, uint64_t bytes)
+ * `bytes`. Object 0 is the free space, whose size includes its head; HDF5 walks on behind it by
+ * that size, and for ever where it is 0. */
+static bool heap_holds(sq_io_hdf5_guard *g, uint64_t address, uint64_t index, uint64_t bytes)
 {
+    const uint64_t head_bytes = 16; /* of the collection, and of each object */
     sq_io_hdf5_range r, head;
     uint64_t size, id, object_bytes;
-    if (!sq_io_hdf5_locate(g, address, 16, &head) ||
+    if (!sq_io_hdf5_locate(g, address, head_bytes, &head) ||
         memcmp(g->source->bytes + head.at, "GCOL\1", 5) != 0) {
         return false;
     }
@@ -179,27 +182,32 @@ static bool heap_holds(const sq_io_hdf5_guard *g, uint64_t address, uint64_t ind
         !sq_io_hdf5_locate(g, address, size, &r)) {
         return false;
     }
-    r.at += 16;
+    r.at += head_bytes;
     bool found = false;
-    for (size_t i = 0; i < HEAP_OBJECTS && r.end - r.at >= 16; i++) {
-        if (!sq_io_hdf5_take(g, &r, 2, &id) || !sq_io_hdf5_skip(&r, 6) ||
-            !sq_io_hdf5_take_length(g, &r, &object_bytes) ||
+    while (r.end - r.at >= head_bytes) {
+        if (++g->heap_steps > HEAP_STEPS || !sq_io_hdf5_take(g, &r, 2, &id) ||
+            !sq_io_hdf5_skip(&r, 6) || !sq_io_hdf5_take_length(g, &r, &object_bytes) ||
             !sq_io_hdf5_skip(&r, 8 - g->length_bytes)) { /* heads are padded to 16 */
             return false;
         }
-        if (id == 0) { /* the free space, its own head included, is the rest */
-            return found && object_bytes <= r.end - r.at + 16;
-        }
-        if (object_bytes > r.end - r.at || !sq_io_hdf5_skip(&r, (object_bytes + 7) / 8 * 8)) {
+        if (id == 0 && object_bytes < head_bytes) {
             return false;
         }
-        found = found || (id == index && object_bytes >= bytes);
+        const uint64_t left = r.end - r.at;
+        if (id == 0 ? object_bytes - head_bytes > left : object_bytes > left) {
+            return false;
+        }
+        if (!sq_io_hdf5_skip(&r,
+                             id == 0 ? object_bytes - head_bytes : (object_bytes + 7) / 8 * 8)) {
+            return false;
+        }
+        found = found || (id != 0 && id == index && object_bytes >= bytes);
     }
     return found;
 }
 
 /* The parts of an attribute: name, type, space and values, padded to 8 in version 1. */
-static bool attribute_holds(const sq_io_hdf5_guard *g, sq_io_hdf5_range r)
+static bool attribute_holds(sq_io_hdf5_guard *g, sq_io_hdf5_range r)
 {
     uint64_t version, flags, sizes[3], elements, bytes;
     sq_io_hdf5_range parts[3];
@@ -233,7 +241,7 @@ static bool attribute_holds(const sq_io_hdf5_guard *g, sq_io_hdf5_range r)
         if (!sq_io_hdf5_take(g, &r, 4, &length) || !sq_io_hdf5_take_address(g, &r, &address) ||
             !sq_io_hdf5_take(g, &r, 4, &index) ||
             __builtin_mul_overflow(length, type.base_bytes, &needed) ||
-            (length > 0 && !heap_holds(g, address, index, needed))) {
+            (address != 0 && !heap_holds(g, address, index, needed))) {
             return false;
         }
     }
@@ -308,7 +316,7 @@ static bool layout_holds(const sq_io_hdf5_guard *g, sq_io_hdf5_range r)
     }
 }
 
-bool sq_io_hdf5_message_holds(const sq_io_hdf5_guard *guard, unsigned type, sq_io_hdf5_range range)
+bool sq_io_hdf5_message_holds(sq_io_hdf5_guard *guard, unsigned type, sq_io_hdf5_range range)
 {
     uint64_t elements;
     datatype described;

@@ -268,7 +268,7 @@ static squall_status check_chunks(const netcdf_state *s, size_t cell_bytes, cons
 {
     const sq_io_netcdf_variable *v = &s->variable;
     int storage = NC_CONTIGUOUS;
-    size_t chunk[4] = {1, 1, 1, 1}, bytes = cell_bytes, most;
+    size_t chunk[4] = {1, 1, 1, 1}, bytes = cell_bytes, most = 0;
     if (s->file.version != 4 ||
         nc_inq_var_chunking(s->file.id, v->id, &storage, chunk) != NC_NOERR ||
         storage != NC_CHUNKED) {

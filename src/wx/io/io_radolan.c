@@ -23,6 +23,8 @@
 #define ECHO_GAIN    0.5
 #define ECHO_OFFSET  (-32.5)
 
+#define PRECISION_MAX 10.0 /* mm a step; products have 0.001 to 1 */
+
 #define HEADER_FIXED 17 /* "RW", "DDhhmm", "10000", "MMYY" */
 
 typedef struct radolan_product {
@@ -193,9 +195,10 @@ static squall_status take_header(const char *text, const radolan_header *header,
                        header->interval, header->unit);
     }
     if (!state->product->is_echo) {
-        if (header->precision <= 0) {
+        if (!(header->precision > 0 && header->precision <= PRECISION_MAX)) {
             return sq_fail(err, SQUALL_E_CORRUPT, name,
-                           "the RADOLAN header has no precision 'PR E-..'");
+                           "the RADOLAN header has no precision 'PR E-..' up to %g mm",
+                           PRECISION_MAX);
         }
         state->precision = header->precision;
         const long minutes = header->unit == 1 ? header->interval * 1440 : header->interval;

@@ -388,15 +388,13 @@ static void take_row(const tiff_state *state, const void *row, size_t count, siz
 {
     for (size_t i = 0; i < count; i++) {
         const double raw = sample(row, i, state->bits, state->format);
-        if (!isfinite(raw) || raw == state->nodata) {
-            continue;
-        }
+        const float value = (float)(raw * state->gain + state->shift);
         if (raw == state->undetect) {
             field->mask[at + i] = SQUALL_CELL_DRY;
             field->values[at + i] = 0;
-        } else {
+        } else if (raw != state->nodata && isfinite(value)) {
             field->mask[at + i] = SQUALL_CELL_VALUE;
-            field->values[at + i] = (float)(raw * state->gain + state->shift);
+            field->values[at + i] = value;
         }
     }
 }
@@ -407,7 +405,25 @@ static squall_status damaged(const tiff_state *state, const char *part, size_t n
     char where[SQ_IO_WHERE];
     return sq_fail(err, SQUALL_E_CORRUPT,
                    sq_io_where(where, state->source.name, "%s %zu", part, number),
-                   "damaged or cut short, as libtiff finds: %s", state->problem);
+                   "damaged, as libtiff finds: %s",
+                   state->problem[0] != '\0' ? state->problem : "it cannot be unpacked");
+}
+
+/* Whether the bytes of a tile or a strip are in the file. libtiff does not say so where they are
+ * not. */
+static squall_status check_whole(const tiff_state *state, const char *part, uint32_t number,
+                                 squall_error *err)
+{
+    char where[SQ_IO_WHERE];
+    const uint64_t at = TIFFGetStrileOffset(state->tiff, number);
+    const uint64_t bytes = TIFFGetStrileByteCount(state->tiff, number);
+    if (at <= state->source.size && bytes <= state->source.size - at) {
+        return SQUALL_OK;
+    }
+    return sq_fail(err, SQUALL_E_TRUNCATED,
+                   sq_io_where(where, state->source.name, "%s %u", part, number),
+                   "%llu bytes at byte %llu are not in the %zu of the file; fetch it again",
+                   (unsigned long long)bytes, (unsigned long long)at, state->source.size);
 }
 
 static squall_status read_tiles(tiff_state *state, squall_field *field, squall_error *err)
@@ -434,8 +450,12 @@ static squall_status read_tiles(tiff_state *state, squall_field *field, squall_e
             if (TIFFGetStrileByteCount(state->tiff, number) == 0) {
                 continue; /* a tile left out holds nothing */
             }
-            if (TIFFReadEncodedTile(state->tiff, number, tile, bytes) != bytes) {
+            status = check_whole(state, "tile", number, err);
+            if (status == SQUALL_OK &&
+                TIFFReadEncodedTile(state->tiff, number, tile, bytes) != bytes) {
                 status = damaged(state, "tile", number, err);
+            }
+            if (status != SQUALL_OK) {
                 break;
             }
             const size_t columns = width - left < tile_width ? width - left : tile_width;
@@ -463,9 +483,11 @@ static squall_status read_rows(tiff_state *state, squall_field *field, squall_er
     }
     squall_status status = SQUALL_OK;
     for (uint32_t r = 0; r < field->grid.height && status == SQUALL_OK; r++) {
-        if (TIFFReadScanline(state->tiff, row, r, 0) != 1) {
+        status = check_whole(state, "strip", TIFFComputeStrip(state->tiff, r, 0), err);
+        if (status == SQUALL_OK && TIFFReadScanline(state->tiff, row, r, 0) != 1) {
             status = damaged(state, "row", r, err);
-        } else {
+        }
+        if (status == SQUALL_OK) {
             take_row(state, row, field->grid.width, r * field->grid.width, field);
         }
     }

@@ -215,7 +215,8 @@ static inline void check_error(squall_status status, const squall_error *err)
     assert_true(strlen(err->text) > 4);
     assert_true(status == SQUALL_E_FORMAT || status == SQUALL_E_TRUNCATED ||
                 status == SQUALL_E_CORRUPT || status == SQUALL_E_LIMIT ||
-                status == SQUALL_E_UNSUPPORTED || status == SQUALL_E_NO_DATA);
+                status == SQUALL_E_UNSUPPORTED || status == SQUALL_E_VERSION ||
+                status == SQUALL_E_NO_DATA);
 }
 
 /* Expect `code` of these bytes, and `words` in the message. */

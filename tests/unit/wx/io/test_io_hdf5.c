@@ -20,6 +20,7 @@
 
 #include "base/base.h"
 #include "squall/io.h"
+#include "wx/io/io_leaks.h"
 
 #define EXPECTED    SQUALL_SOURCE_DIR "/tests/expected/"
 #define PACK        SQUALL_SHARED_DIR "/data"
