@@ -10,7 +10,7 @@ done
 for header in $(find src -name '*.h'); do
   # A header's own folder of third-party includes is not needed to see whether it stands alone.
   "$SQUALL_CC" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -Iinclude -Isrc \
-    $(pkg-config --cflags hdf5 netcdf cairo jansson proj libprotobuf-c) -x c - <<<"#include \"${header#src/}\""
+    $(pkg-config --cflags hdf5 netcdf cairo jansson proj) -x c - <<<"#include \"${header#src/}\""
   count=$((count + 1))
 done
 [ "$count" -gt 20 ]
