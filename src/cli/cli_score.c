@@ -19,7 +19,7 @@ void cli_scores_free(cli_scores *scores)
     scores->rows = NULL;
 }
 
-/* The cells that count: covered by the extrapolation, if there is one. */
+/* The cells that count: those that `field` covers. */
 static void make_mask(const squall_field *field, uint8_t *mask)
 {
     for (size_t i = 0; i < field->grid.width * field->grid.height; i++) {
@@ -69,7 +69,7 @@ squall_status cli_scores_add(cli_scores *scores, squall_forecast *const *forecas
         if (observed == NULL) {
             continue;
         }
-        make_mask(forecasts[1] != NULL ? forecasts[1]->fields[i] : observed, mask);
+        make_mask((forecasts[1] != NULL ? forecasts[1] : first)->fields[i], mask);
         SQ_TRY_GOTO(add_lead(scores, forecasts, i, observed, mask, err));
     }
 done:
@@ -115,7 +115,12 @@ void cli_scores_print(const cli_scores *scores)
                 0) {
                 continue; /* nothing was observed then */
             }
-            printf("  +%3d min                 ", scores->leads_s[i] / 60);
+            if (scores->first_time != SQUALL_TIME_NONE) {
+                char time[SQ_TIME_TEXT];
+                printf("  %-24s", sq_time_format(scores->first_time + scores->leads_s[i], time));
+            } else {
+                printf("  +%3d min                 ", scores->leads_s[i] / 60);
+            }
             for (size_t k = 0; k < CLI_METHODS; k++) {
                 if (scores->used[k]) {
                     print_number(value_of(&scores->rows[i * CLI_METHODS + k], which), 3);
@@ -149,7 +154,12 @@ json_t *cli_scores_json(const cli_scores *scores)
         json_t *list = json_array();
         for (size_t i = 0; i < scores->lead_count; i++) {
             json_t *row = row_json(&scores->rows[i * CLI_METHODS + k]);
-            json_object_set_new(row, "lead_s", json_integer(scores->leads_s[i]));
+            if (scores->first_time != SQUALL_TIME_NONE) {
+                json_object_set_new(row, "valid_time",
+                                    cli_time(scores->first_time + scores->leads_s[i]));
+            } else {
+                json_object_set_new(row, "lead_s", json_integer(scores->leads_s[i]));
+            }
             json_array_append_new(list, row);
         }
         json_object_set_new(methods, scores->names[k], list);
