@@ -196,7 +196,10 @@ const cli_command cli_build = {
     .name = "build",
     .arguments = "MODEL.onnx",
     .summary = "compile a model into an engine for this machine",
-    .details =
-        "An engine holds a portable plan that runs anywhere and one for this host's processor.",
+    .details = "An engine holds a portable plan that runs anywhere and one for this host's "
+               "processor. What\n"
+               "the model leaves open of its inputs' shapes must be said: by --grid-of and a "
+               "recipe, or by\n"
+               "--shape.",
     .run = run,
 };

@@ -97,6 +97,8 @@ const cli_command cli_inspect = {
     .name = "inspect",
     .arguments = "ENGINE",
     .summary = "show what an engine file holds, as JSON",
-    .details = NULL,
+    .details = "Model, version and instruction set it was built with, the recipe, and for each "
+               "profile the\n"
+               "inputs, outputs, steps, memory and work.",
     .run = run,
 };

@@ -34,12 +34,18 @@ static void print_help(void)
     printf("  %-10s %s\n", "help", "this text, or that of one command: squall help COMMAND");
     printf("  %-10s %s\n", "--version", "version, commit, compiler, processor features in use");
     printf(
-        "\nEvery command has --help, and --json for a result that programs can read.\n"
+        "\nEvery command has --help, and --json for a result that programs can read. Results go "
+        "to\n"
+        "stdout, messages and notes to stderr; a note names what was left out or replaced, and "
+        "why.\n"
+        "\nTimes are UTC, as 2010-08-26T02:00Z or 2010-08-26T02:00:00Z. Rain rates are in mm/h. "
+        "Files\n"
+        "appear under their names only when they are complete.\n"
         "\nExit codes:\n"
         "  0  done\n"
         "  1  failed: an input could not be used, or the result could not be written\n"
         "  2  wrong usage: an unknown option, or a value that is not allowed\n"
-        "  3  done, but with something missing (only with --strict)\n"
+        "  3  done, but with something missing (only with forecast --strict)\n"
         "\nEnvironment:\n"
         "  SQUALL_CPU  use no more than this instruction set: c, avx2, avx512, avx512vnni, neon\n");
 }
