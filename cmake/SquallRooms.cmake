@@ -4,7 +4,7 @@
 # Third-party libraries by the headers that LAYERS lets a room see: pkg-config module of each.
 set(SQUALL_HEADER_MODULES
     "<hdf5.h=hdf5" "<netcdf.h=netcdf" "<eccodes.h=eccodes" "<tiffio.h=libtiff-4"
-    "<libdeflate.h=libdeflate" "<proj.h=proj" "<protobuf-c/=libprotobuf-c" "<sodium.h=libsodium"
+    "<libdeflate.h=libdeflate" "<proj.h=proj" "<sodium.h=libsodium"
     "<cairo=cairo" "<ft2build.h=freetype2" "<jansson.h=jansson")
 
 # squall_rooms(): make the target sq_<room> (slashes as underscores) of every room that has a source.

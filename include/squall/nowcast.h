@@ -79,8 +79,9 @@ SQUALL_API void squall_nowcaster_tensors(const squall_nowcaster *nowcaster, squa
  * @param method      the one wanted; a lower one is used, with a note and a lower quality, when the
  *                    inputs do not allow it
  * @param notes       everything that was missing, replaced or left out; may be NULL
+ * @param out         given; untouched on failure
  * @return SQUALL_OK; SQUALL_E_NO_DATA (no radar frame); SQUALL_E_SHAPE (a quantity other than rain
- *         rate); SQUALL_E_ARGUMENT; SQUALL_E_MEMORY.
+ *         rate); SQUALL_E_ARGUMENT (lead times or a method that are none); SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_run(
     squall_nowcaster *nowcaster, const squall_source *sources, size_t source_count,
@@ -88,8 +89,9 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_nowcast_run(
     squall_forecast **out, squall_notes *notes, squall_error *err);
 
 /**
- * The motion that squall_nowcast_run() would use: from up to four of the newest frames, none more
- * than 45 minutes older than the newest. For those who make training data.
+ * The motion that squall_nowcast_run() would use: from the frames of the last half hour before the
+ * newest, at most eight; where those are fewer than three, from up to three of the last 45 minutes.
+ * For those who make training data.
  *
  * @param out  given; NULL when there are not two such frames
  */

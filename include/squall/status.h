@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Every code once: name, value, meaning. Values are never changed and never
- * given a second meaning; docs/errors.md is generated from this list. */
+ * given a second meaning; the list in squall(1) is made from this one. */
 #define SQUALL_STATUS_MAP(X)                                                   \
     X(OK, 0, "success")                                                        \
     X(E_ARGUMENT, 1, "the caller broke a documented precondition")             \

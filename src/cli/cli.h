@@ -27,9 +27,9 @@ typedef struct cli_option {
     const char *help;
     const char **text; /* the last value given */
     bool *flag;
-    int32_t *number; /* whole number within low..high */
-    int32_t low, high;
-    double *real;
+    int32_t *number;   /* whole number within low..high */
+    int32_t low, high; /* of `number` and `real` */
+    double *real;      /* a number within low..high */
     int64_t *time;
     struct cli_list *list; /* every value given */
 } cli_option;
@@ -62,14 +62,19 @@ void cli_list_free(cli_list *list);
 bool cli_parse_numbers(const char *option, const char *text, int64_t *out, size_t room,
                        size_t *count);
 
-/** Print "squall COMMAND: where: text" on stderr; returns CLI_FAILED. */
+/** Print "squall COMMAND: where: text" on stderr; returns CLI_USAGE when an option's value is what
+ * was refused (SQUALL_E_ARGUMENT), else CLI_FAILED. */
 int cli_report(const char *command, const squall_error *err);
 /** Print every note on stderr. */
 void cli_print_notes(const char *command, const squall_notes *notes);
 /** Notes as a JSON array; given. */
 json_t *cli_notes_json(const squall_notes *notes);
-/** Print a JSON document on stdout and release it. */
-void cli_print_json(json_t *document);
+/** Print a JSON document on stdout and release it; returns the exit code. NULL, which jansson gives
+ * when there is no memory, is a failure. */
+int cli_print_json(json_t *document);
+/** A text for JSON, from a file or the command line: bytes that are no UTF-8 become U+FFFD. NULL
+ * becomes null. */
+json_t *cli_text(const char *text);
 /** A number for JSON: null when it is not finite. */
 json_t *cli_real(double value);
 /** A time for JSON, or null. */
@@ -98,14 +103,20 @@ void cli_input_init(cli_input *input);
         {.name = "zr-a",                                                               \
          .argument = "A",                                                              \
          .real = &(input).zr_a,                                                        \
+         .low = 1,                                                                     \
+         .high = 100000,                                                               \
          .help = "Z = A R^B: A (default 200)"},                                        \
         {.name = "zr-b",                                                               \
          .argument = "B",                                                              \
          .real = &(input).zr_b,                                                        \
+         .low = 1,                                                                     \
+         .high = 10,                                                                   \
          .help = "Z = A R^B: B (default 1.6)"},                                        \
         {.name = "max-rate",                                                           \
          .argument = "MM_H",                                                           \
          .real = &(input).max_rate_mm_h,                                               \
+         .low = 0,                                                                     \
+         .high = 100000,                                                               \
          .help = "cut observed rain rates to this (default 150; 0: never)"},           \
     {                                                                                  \
         .name = "window", .argument = "COL,ROW,WIDTH,HEIGHT", .text = &(input).window, \
@@ -119,6 +130,7 @@ typedef struct cli_frames {
     bool *tried;           /* [count] */
     size_t count;
     cli_input input;
+    int64_t window[4];   /* of `input`: column, row, width, height; width 0 for the whole */
     squall_notes *notes; /* borrowed */
 } cli_frames;
 

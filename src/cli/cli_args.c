@@ -1,5 +1,6 @@
 /* cli/cli_args.c - options by table: parsing, and --help made from the same rows. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,14 +93,16 @@ static bool store(const cli_command *command, const cli_option *option, const ch
         fprintf(stderr, "squall %s: --%s: '%s' is no number\n", command->name, option->name, value);
         return false;
     }
+    const bool inside = real >= option->low && real <= option->high; /* false for NaN */
+    if (!inside || (option->number != NULL && real != floor(real))) {
+        fprintf(stderr, "squall %s: --%s: %s is not a %snumber from %d to %d\n", command->name,
+                option->name, value, option->number != NULL ? "whole " : "", option->low,
+                option->high);
+        return false;
+    }
     if (option->real != NULL) {
         *option->real = real;
         return true;
-    }
-    if (real != (double)(int32_t)real || real < option->low || real > option->high) {
-        fprintf(stderr, "squall %s: --%s: %s is not a whole number from %d to %d\n", command->name,
-                option->name, value, option->low, option->high);
-        return false;
     }
     *option->number = (int32_t)real;
     return true;
@@ -162,6 +165,8 @@ bool cli_parse(const cli_command *command, const cli_option *options, size_t opt
             cli_list_free(rest);
             return false;
         } else if (!add(rest, argv[i])) {
+            fprintf(stderr, "squall %s: no memory for the arguments\n", command->name);
+            *code = CLI_FAILED;
             cli_list_free(rest);
             return false;
         }

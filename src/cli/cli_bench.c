@@ -135,11 +135,11 @@ static json_t *layers_json(const squall_step_time *steps, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list,
-                              json_pack("{s:s?, s:s, s:s, s:f, s:I, s:I}", "name", steps[i].name,
-                                        "op", steps[i].op, "tactic", steps[i].tactic, "seconds",
-                                        steps[i].seconds, "macs", (json_int_t)steps[i].macs,
-                                        "bytes", (json_int_t)steps[i].bytes));
+        json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:f, s:I, s:I}", "name",
+                                              cli_text(steps[i].name), "op", steps[i].op, "tactic",
+                                              steps[i].tactic, "seconds", steps[i].seconds, "macs",
+                                              (json_int_t)steps[i].macs, "bytes",
+                                              (json_int_t)steps[i].bytes));
     }
     return list;
 }
@@ -152,6 +152,13 @@ static void print_layers(const squall_step_time *steps, size_t count)
         printf("  %9.3f %9.1f %9.1f  %-18s %-28s %s\n", 1e3 * s, 2e-9 * (double)steps[i].macs / s,
                1e-9 * (double)steps[i].bytes / s, steps[i].op, steps[i].tactic, steps[i].name);
     }
+}
+
+static squall_status print_result(json_t *document, squall_error *err)
+{
+    return cli_print_json(document) == CLI_OK
+               ? SQUALL_OK
+               : sq_fail(err, SQUALL_E_IO, "result", "could not be printed");
 }
 
 static squall_status report(bench *b, const request *want, const char *path, squall_error *err)
@@ -169,16 +176,17 @@ static squall_status report(bench *b, const request *want, const char *path, squ
         n % 2 == 1 ? b->times[n / 2] : 0.5 * (b->times[n / 2 - 1] + b->times[n / 2]);
     const double p99 = b->times[(size_t)ceil(0.99 * (double)n) - 1];
     if (want->json) {
-        cli_print_json(
-            json_pack("{s:s?, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o, s:o, s:o}",
-                      "engine", path, "backend", info.backend, "runs", (int)n, "median_ms",
-                      1e3 * median, "min_ms", 1e3 * b->times[0], "p99_ms", 1e3 * p99, "max_ms",
-                      1e3 * b->times[n - 1], "gflop_s", 2e-9 * (double)info.macs / median,
-                      "load_ms", 1e3 * b->load_s, "peak_bytes", (json_int_t)cli_peak_bytes(),
-                      "arena_bytes", (json_int_t)info.arena_bytes, "psnr_db", cli_real(b->psnr_db),
+        return print_result(
+            json_pack("{s:o, s:s, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:I, s:I, s:o, s:o, s:o}",
+                      "engine", cli_text(path), "backend", info.backend, "runs", (int)n,
+                      "median_ms", 1e3 * median, "min_ms", 1e3 * b->times[0], "p99_ms", 1e3 * p99,
+                      "max_ms", 1e3 * b->times[n - 1], "gflop_s",
+                      cli_real(2e-9 * (double)info.macs / median), "load_ms", 1e3 * b->load_s,
+                      "peak_bytes", (json_int_t)cli_peak_bytes(), "arena_bytes",
+                      (json_int_t)info.arena_bytes, "psnr_db", cli_real(b->psnr_db),
                       "worst_relative_error", cli_real(b->worst), "layers",
-                      layers_json(steps, step_count)));
-        return SQUALL_OK;
+                      layers_json(steps, step_count)),
+            err);
     }
     printf("%s on %s: median %.3f ms of %zu runs (min %.3f, p99 %.3f, max %.3f), %.1f GFLOP/s\n"
            "  load %.1f ms, peak memory %.1f MB, arena %.1f MB\n",

@@ -36,7 +36,7 @@ static bool parse_shape(const char *text, squall_input_shape *out, char *name, s
 /* The input shape that the recipe asks for the grid of a file. */
 static squall_status shape_of_grid(const char *path, const cli_input *input,
                                    const char *recipe_text, size_t length, const char *recipe_path,
-                                   squall_input_shape *out, squall_error *err)
+                                   squall_input_shape *out, squall_notes *notes, squall_error *err)
 {
     squall_status status;
     squall_recipe *recipe = NULL;
@@ -44,7 +44,7 @@ static squall_status shape_of_grid(const char *path, const cli_input *input,
     squall_tensor type;
     const cli_list paths = {.items = &path, .count = 1};
     SQ_TRY(squall_recipe_parse(recipe_text, length, recipe_path, &recipe, err));
-    SQ_TRY_GOTO(cli_frames_open(&paths, input, NULL, &frames, err));
+    SQ_TRY_GOTO(cli_frames_open(&paths, input, notes, &frames, err));
     const squall_field *field = cli_frames_get(&frames, 0);
     if (field == NULL) {
         status =
@@ -64,11 +64,12 @@ done:
 static json_t *report_json(const char *engine, const squall_build_report *report,
                            const squall_notes *notes)
 {
-    return json_pack("{s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "engine", engine,
-                     "seconds", report->seconds, "file_bytes", (json_int_t)report->file_bytes,
-                     "weight_bytes", (json_int_t)report->weight_bytes, "nodes",
-                     (json_int_t)report->nodes_in, "steps", (json_int_t)report->steps_out,
-                     "steps_on_ref", (json_int_t)report->steps_on_ref, "arena_bytes",
+    return json_pack("{s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "engine",
+                     cli_text(engine), "seconds", report->seconds, "file_bytes",
+                     (json_int_t)report->file_bytes, "weight_bytes",
+                     (json_int_t)report->weight_bytes, "nodes", (json_int_t)report->nodes_in,
+                     "steps", (json_int_t)report->steps_out, "steps_on_ref",
+                     (json_int_t)report->steps_on_ref, "arena_bytes",
                      (json_int_t)report->arena_bytes, "arena_bound_bytes",
                      (json_int_t)report->arena_bound_bytes, "macs", (json_int_t)report->macs,
                      "notes", cli_notes_json(notes));
@@ -120,7 +121,7 @@ static squall_status build(const request *want, const char *model, squall_build_
     }
     if (want->grid_of != NULL) {
         SQ_TRY_GOTO(shape_of_grid(want->grid_of, &want->input, recipe, length, want->recipe,
-                                  &shapes[options.shape_count], err));
+                                  &shapes[options.shape_count], notes, err));
         options.shape_count++;
     }
     status = squall_build(model, &options, want->out, report, notes, err);
@@ -178,7 +179,7 @@ static int run(int argc, char **argv)
         cli_print_notes("build", notes);
         code = cli_report("build", &err);
     } else if (want.json) {
-        cli_print_json(report_json(want.out, &report, notes));
+        code = cli_print_json(report_json(want.out, &report, notes));
     } else {
         if (want.explain) {
             cli_print_notes("build", notes);
@@ -195,7 +196,10 @@ const cli_command cli_build = {
     .name = "build",
     .arguments = "MODEL.onnx",
     .summary = "compile a model into an engine for this machine",
-    .details =
-        "An engine holds a portable plan that runs anywhere and one for this host's processor.",
+    .details = "An engine holds a portable plan that runs anywhere and one for this host's "
+               "processor. What\n"
+               "the model leaves open of its inputs' shapes must be said: by --grid-of and a "
+               "recipe, or by\n"
+               "--shape.",
     .run = run,
 };

@@ -79,8 +79,18 @@ static squall_status make_one(maker *m, int64_t issue_time, squall_error *err)
     SQ_TRY_GOTO(resize(&m->input, &shape, err));
     SQ_TRY_GOTO(cli_sources_collect(&m->sources, &source, issue_time + reach - tolerance,
                                     issue_time, m->notes, err));
-    SQ_TRY_GOTO(squall_features_make(m->recipe, m->sources.all, m->sources.count + 1, issue_time,
-                                     motion, &m->input, &quality, m->notes, err));
+    status = squall_features_make(m->recipe, m->sources.all, m->sources.count + 1, issue_time,
+                                  motion, &m->input, &quality, m->notes, err);
+    if (status == SQUALL_E_ARGUMENT && motion == NULL) {
+        char text[SQ_TIME_TEXT];
+        status = sq_fail(err, SQUALL_E_NO_DATA, "radar",
+                         "no motion at %s, which the recipe needs: there are not two frames in the "
+                         "45 minutes before",
+                         sq_time_format(issue_time, text));
+    }
+    if (status != SQUALL_OK) {
+        goto done;
+    }
     double known = 0.0;
     if (m->targets) {
         squall_recipe_output_shape(m->recipe, grid->height, grid->width, &shape);
@@ -129,7 +139,9 @@ static squall_status make_all(maker *m, int64_t issue, int32_t every, squall_err
         cli_progress("features", i + 1, m->frames.count);
     }
     if (json_array_size(m->index) == 0) {
-        return sq_fail(err, SQUALL_E_NO_DATA, "radar", "no frame at the issue time asked for");
+        return sq_fail(err, SQUALL_E_NO_DATA, "radar",
+                       issue != SQUALL_TIME_NONE ? "no frame at the issue time asked for"
+                                                 : "no issue time has what the recipe asks for");
     }
     return SQUALL_OK;
 }
@@ -214,7 +226,7 @@ static int run(int argc, char **argv)
                make_files(&m, recipe, issue, every, &err) != SQUALL_OK) {
         code = cli_report("features", &err);
     } else if (json) {
-        cli_print_json(json_incref(m.index));
+        code = cli_print_json(json_incref(m.index));
     } else {
         printf("%zu issue times written to %s\n", json_array_size(m.index), m.out);
     }

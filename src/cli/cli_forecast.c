@@ -170,6 +170,7 @@ static squall_status score(job *j, squall_error *err)
         }
         j->scores.names[k] = squall_method_name(methods[k]);
     }
+    j->scores.first_time = SQUALL_TIME_NONE;
     j->scores.threshold_mm_h = j->want->threshold;
     j->scores.cap_mm_h = j->want->input.max_rate_mm_h;
     j->scores.scale = 5;
@@ -264,7 +265,7 @@ static json_t *job_json(const job *j)
         json_array_append_new(leads, json_integer(f->leads_s[i]));
     }
     return json_pack(
-        "{s:o, s:s, s:o, s:f, s:s?, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:I, s:o, s:o}",
+        "{s:o, s:s, s:o, s:f, s:s, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:I, s:o, s:o}",
         "issue_time", cli_time(f->issue_time), "method", squall_method_name(f->method), "leads_s",
         leads, "quality_index", f->quality_index, "quality", f->quality, "frames",
         (json_int_t)j->past_count, "seconds", "read", j->load_s, "motion", f->motion_s, "features",
@@ -388,6 +389,8 @@ static int run(int argc, char **argv)
         {.name = "threshold",
          .argument = "MM_H",
          .real = &want.threshold,
+         .low = 0,
+         .high = 100000,
          .help = "rain rate of the scores' event (default 1)"},
         {.name = "threads",
          .argument = "N",
@@ -414,12 +417,14 @@ static int run(int argc, char **argv)
         code = cli_report("forecast", &err);
     } else {
         if (want.json) {
-            cli_print_json(job_json(&j));
+            code = cli_print_json(job_json(&j));
         } else {
             print_job(&j);
         }
         cli_print_notes("forecast", j.notes);
-        code = want.strict && j.forecast->quality_index < 1.0 ? CLI_DEGRADED : CLI_OK;
+        if (code == CLI_OK && want.strict && j.forecast->quality_index < 1.0) {
+            code = CLI_DEGRADED;
+        }
     }
     release(&j);
     cli_list_free(&want.sources);

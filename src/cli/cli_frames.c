@@ -12,6 +12,23 @@ void cli_input_init(cli_input *input)
     input->max_rate_mm_h = 150.0;
 }
 
+/* The window that was asked for, {0, 0, 0, 0} for all; a width that is no part of a grid is found
+ * out when there is one. */
+static squall_status parse_window(const cli_input *input, int64_t window[4], squall_error *err)
+{
+    size_t count;
+    memset(window, 0, 4 * sizeof *window);
+    if (input->window == NULL) {
+        return SQUALL_OK;
+    }
+    if (!cli_parse_numbers("window", input->window, window, 4, &count) || count != 4 ||
+        window[0] < 0 || window[1] < 0 || window[2] < 1 || window[3] < 1) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "--window",
+                       "'%s' is no COL,ROW,WIDTH,HEIGHT in cells", input->window);
+    }
+    return SQUALL_OK;
+}
+
 squall_status cli_frames_open(const cli_list *paths, const cli_input *input, squall_notes *notes,
                               cli_frames *out, squall_error *err)
 {
@@ -19,6 +36,7 @@ squall_status cli_frames_open(const cli_list *paths, const cli_input *input, squ
     squall_io_options_init(&options);
     options.quantity = input->quantity;
     memset(out, 0, sizeof *out);
+    SQ_TRY(parse_window(input, out->window, err));
     SQ_TRY(squall_archive_open(paths->items, paths->count, &options, &out->archive, notes, err));
     out->count = squall_archive_count(out->archive);
     out->input = *input;
@@ -44,24 +62,17 @@ void cli_frames_close(cli_frames *frames)
 }
 
 /* The part of a field that the window asks for. */
-static squall_status cut(const cli_input *input, squall_field **field, squall_error *err)
+static squall_status cut(const int64_t window[4], squall_field **field, squall_error *err)
 {
-    int64_t window[4];
-    size_t count;
     squall_field *part = NULL;
-    if (input->window == NULL) {
+    if (window[2] == 0) {
         return SQUALL_OK;
     }
     const squall_grid *whole = &(*field)->grid;
-    if (!cli_parse_numbers("window", input->window, window, 4, &count) || count != 4) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "--window", "must be COL,ROW,WIDTH,HEIGHT");
-    }
-    if (window[0] < 0 || window[1] < 0 || window[2] < 1 || window[3] < 1 ||
-        window[2] > (int64_t)whole->width - window[0] ||
+    if (window[2] > (int64_t)whole->width - window[0] ||
         window[3] > (int64_t)whole->height - window[1]) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "--window",
-                       "%s is not within the %zux%zu cells of %s", input->window, whole->width,
-                       whole->height, (*field)->source);
+        return sq_fail(err, SQUALL_E_ARGUMENT, (*field)->source,
+                       "the --window is not within its %zux%zu cells", whole->width, whole->height);
     }
     squall_grid grid = *whole;
     grid.left += (double)window[0] * grid.dx;
@@ -74,11 +85,22 @@ static squall_status cut(const cli_input *input, squall_field **field, squall_er
     part->valid_time = (*field)->valid_time;
     part->window_s = (*field)->window_s;
     memcpy(part->source, (*field)->source, sizeof part->source);
+    if ((*field)->quality != NULL) {
+        const squall_status status = squall_field_add_quality(part, err);
+        if (status != SQUALL_OK) {
+            squall_field_destroy(&part);
+            return status;
+        }
+    }
     for (size_t y = 0; y < grid.height; y++) {
         const size_t from = (y + (size_t)window[1]) * whole->width + (size_t)window[0];
         memcpy(part->values + y * grid.width, (*field)->values + from,
                grid.width * sizeof *part->values);
         memcpy(part->mask + y * grid.width, (*field)->mask + from, grid.width);
+        if (part->quality != NULL) {
+            memcpy(part->quality + y * grid.width, (*field)->quality + from,
+                   grid.width * sizeof *part->quality);
+        }
     }
     squall_field_destroy(field);
     *field = part;
@@ -101,7 +123,7 @@ const squall_field *cli_frames_get(cli_frames *frames, size_t index)
     zr.max_rate = frames->input.max_rate_mm_h;
     squall_status status = squall_archive_read(frames->archive, index, &field, &problem);
     if (status == SQUALL_OK) {
-        status = cut(&frames->input, &field, &problem);
+        status = cut(frames->window, &field, &problem);
     }
     if (status == SQUALL_OK) {
         status = squall_field_to_rate(field, &zr, &problem);

@@ -47,17 +47,17 @@ static json_t *field_json(const char *path, const squall_file *file, size_t inde
         json_object_set_new(corner_object, names[i], pair);
     }
     return json_pack(
-        "{s:s?, s:s, s:I, s:I, s:s, s:s?, s:s, s:o, s:i, s:s?, s:I, s:I, s:f, s:f, s:o, s:I, s:I, "
+        "{s:o, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:i, s:o, s:I, s:I, s:f, s:f, s:o, s:I, s:I, "
         "s:I, s:I, s:o, s:o, s:o, s:b}",
-        "file", path, "format", squall_file_format(file), "index", (json_int_t)index, "count",
-        (json_int_t)squall_file_count(file), "quantity", quantity_text(field), "dataset",
-        field->quantity_name, "unit", field->unit_name, "valid_time", cli_time(field->valid_time),
-        "window_s", (int)field->window_s, "projection", field->grid.proj, "width",
-        (json_int_t)field->grid.width, "height", (json_int_t)field->grid.height, "dx",
-        field->grid.dx, "dy", field->grid.dy, "corners", corner_object, "no_coverage",
-        (json_int_t)counts.no_coverage, "dry", (json_int_t)counts.dry, "undetected",
-        (json_int_t)counts.undetected, "wet", (json_int_t)counts.wet, "min", cli_real(counts.min),
-        "max", cli_real(counts.max), "mean", cli_real(counts.mean), "quality",
+        "file", cli_text(path), "format", squall_file_format(file), "index", (json_int_t)index,
+        "count", (json_int_t)squall_file_count(file), "quantity", quantity_text(field), "dataset",
+        cli_text(field->quantity_name), "unit", cli_text(field->unit_name), "valid_time",
+        cli_time(field->valid_time), "window_s", (int)field->window_s, "projection",
+        cli_text(field->grid.proj), "width", (json_int_t)field->grid.width, "height",
+        (json_int_t)field->grid.height, "dx", field->grid.dx, "dy", field->grid.dy, "corners",
+        corner_object, "no_coverage", (json_int_t)counts.no_coverage, "dry", (json_int_t)counts.dry,
+        "undetected", (json_int_t)counts.undetected, "wet", (json_int_t)counts.wet, "min",
+        cli_real(counts.min), "max", cli_real(counts.max), "mean", cli_real(counts.mean), "quality",
         field->quality != NULL);
 }
 
@@ -119,8 +119,9 @@ static squall_status show_times(const char *path, const char *quantity, json_t *
     for (size_t i = 0; i < squall_file_count(file); i++) {
         const int64_t time = squall_file_time(file, i);
         if (list != NULL) {
-            json_array_append_new(list, json_pack("{s:s?, s:I, s:o}", "file", path, "index",
-                                                  (json_int_t)i, "valid_time", cli_time(time)));
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:I, s:o}", "file", cli_text(path), "index",
+                                            (json_int_t)i, "valid_time", cli_time(time)));
         } else {
             printf("%s  %s [%zu]\n", sq_time_format(time, text), path, i);
         }
@@ -191,14 +192,16 @@ static int run(int argc, char **argv)
             code = cli_report("info", &err);
             if (list != NULL) {
                 json_array_append_new(list,
-                                      json_pack("{s:s?, s:s, s:s?, s:s?}", "file", paths.items[i],
-                                                "error", squall_status_name(err.code), "where",
-                                                err.where, "text", err.text));
+                                      json_pack("{s:o, s:s, s:o, s:o}", "file",
+                                                cli_text(paths.items[i]), "error",
+                                                squall_status_name(err.code), "where",
+                                                cli_text(err.where), "text", cli_text(err.text)));
             }
         }
     }
     if (list != NULL) {
-        cli_print_json(list);
+        const int printed = cli_print_json(list);
+        code = code == CLI_OK ? printed : code;
     }
     cli_list_free(&paths);
     return code;

@@ -9,8 +9,8 @@ static json_t *tensor_json(const char *name, const squall_tensor *type)
     for (uint32_t i = 0; i < type->rank; i++) {
         json_array_append_new(dims, json_integer(type->dims[i]));
     }
-    return json_pack("{s:s?, s:s, s:o}", "name", name, "type", squall_dtype_name(type->dtype),
-                     "shape", dims);
+    return json_pack("{s:o, s:s, s:o}", "name", cli_text(name), "type",
+                     squall_dtype_name(type->dtype), "shape", dims);
 }
 
 /* Everything as one document; the text form is printed from it, so both say the same. */
@@ -19,7 +19,7 @@ static squall_status describe(squall_engine *engine, json_t *out, squall_error *
     static const char *const keys[] = {"model", "model_sha256", "squall_version", "isa"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const char *text = squall_engine_text(engine, keys[i]);
-        json_object_set_new(out, keys[i], text != NULL ? json_string(text) : json_null());
+        json_object_set_new(out, keys[i], cli_text(text));
     }
     json_t *profiles = json_array();
     json_object_set_new(out, "profiles", profiles);
@@ -85,7 +85,7 @@ static int run(int argc, char **argv)
         if (!json) {
             cli_print_notes("inspect", notes);
         }
-        cli_print_json(document);
+        code = cli_print_json(document);
     }
     squall_engine_close(&engine);
     squall_notes_destroy(&notes);
@@ -97,6 +97,8 @@ const cli_command cli_inspect = {
     .name = "inspect",
     .arguments = "ENGINE",
     .summary = "show what an engine file holds, as JSON",
-    .details = NULL,
+    .details = "Model, version and instruction set it was built with, the recipe, and for each "
+               "profile the\n"
+               "inputs, outputs, steps, memory and work.",
     .run = run,
 };

@@ -1,4 +1,5 @@
 /* cli/cli_main.c - the program: which command, and what it is. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -33,12 +34,18 @@ static void print_help(void)
     printf("  %-10s %s\n", "help", "this text, or that of one command: squall help COMMAND");
     printf("  %-10s %s\n", "--version", "version, commit, compiler, processor features in use");
     printf(
-        "\nEvery command has --help, and --json for a result that programs can read.\n"
+        "\nEvery command has --help, and --json for a result that programs can read. Results go "
+        "to\n"
+        "stdout, messages and notes to stderr; a note names what was left out or replaced, and "
+        "why.\n"
+        "\nTimes are UTC, as 2010-08-26T02:00Z or 2010-08-26T02:00:00Z. Rain rates are in mm/h. "
+        "Files\n"
+        "appear under their names only when they are complete.\n"
         "\nExit codes:\n"
         "  0  done\n"
         "  1  failed: an input could not be used, or the result could not be written\n"
         "  2  wrong usage: an unknown option, or a value that is not allowed\n"
-        "  3  done, but with something missing (only with --strict)\n"
+        "  3  done, but with something missing (only with forecast --strict)\n"
         "\nEnvironment:\n"
         "  SQUALL_CPU  use no more than this instruction set: c, avx2, avx512, avx512vnni, neon\n");
 }
@@ -53,8 +60,32 @@ static const cli_command *find_command(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static int unknown(const char *name)
 {
+    fprintf(stderr, "squall: unknown command '%s'; see squall help\n", name);
+    return CLI_USAGE;
+}
+
+/* A mask with a slip in it would quietly mean plain C. */
+static bool known_mask(const char *mask)
+{
+    static const sq_isa all[] = {SQ_ISA_C, SQ_ISA_AVX2, SQ_ISA_AVX512, SQ_ISA_AVX512_VNNI,
+                                 SQ_ISA_NEON};
+    for (size_t i = 0; mask != NULL && i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(mask, sq_isa_name(all[i])) == 0) {
+            return true;
+        }
+    }
+    return mask == NULL || *mask == '\0';
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (!known_mask(getenv("SQUALL_CPU"))) {
+        fprintf(stderr, "squall: SQUALL_CPU: '%s' is none of c, avx2, avx512, avx512vnni, neon\n",
+                getenv("SQUALL_CPU"));
+        return CLI_USAGE;
+    }
     const char *name = argc > 1 ? argv[1] : "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
         print_version();
@@ -67,15 +98,19 @@ int main(int argc, char **argv)
             char *help[] = {argv[2], option, NULL};
             return command->run(2, help);
         }
+        if (argc > 2) {
+            return unknown(argv[2]);
+        }
         print_help();
         return argc > 1 ? CLI_OK : CLI_USAGE;
     }
     const cli_command *command = find_command(name);
-    if (command == NULL) {
-        fprintf(stderr, "squall: unknown command '%s'; see squall help\n", name);
-        return CLI_USAGE;
-    }
-    const int code = command->run(argc - 1, argv + 1);
+    return command != NULL ? command->run(argc - 1, argv + 1) : unknown(name);
+}
+
+int main(int argc, char **argv)
+{
+    const int code = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "squall: the output could not be written\n");
         return CLI_FAILED;

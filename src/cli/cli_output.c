@@ -10,7 +10,7 @@ int cli_report(const char *command, const squall_error *err)
 {
     fprintf(stderr, "squall %s: %s%s%s (%s)\n", command, err->where,
             err->where[0] != '\0' ? ": " : "", err->text, squall_status_name(err->code));
-    return CLI_FAILED;
+    return err->code == SQUALL_E_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 }
 
 void cli_print_notes(const char *command, const squall_notes *notes)
@@ -24,18 +24,58 @@ json_t *cli_notes_json(const squall_notes *notes)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < squall_notes_count(notes); i++) {
-        /* A file name need not be UTF-8, and then jansson takes no string of it. */
-        json_t *line = json_string(squall_notes_get(notes, i));
-        json_array_append_new(list, line != NULL ? line : json_string("(a note that is no UTF-8)"));
+        json_array_append_new(list, cli_text(squall_notes_get(notes, i)));
     }
     return list;
 }
 
-void cli_print_json(json_t *document)
+int cli_print_json(json_t *document)
 {
-    json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    const int failed = json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(document);
+    if (failed != 0) {
+        fprintf(stderr, "squall: the result could not be written as JSON\n");
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+/* Length of the UTF-8 character at `text`, or 0 for bytes that are none. jansson says what it
+ * takes.
+ */
+static size_t character(const char *text)
+{
+    for (size_t length = 1; length <= 4 && strnlen(text, length) == length; length++) {
+        json_t *one = json_stringn(text, length);
+        if (one != NULL) {
+            json_decref(one);
+            return length;
+        }
+    }
+    return 0;
+}
+
+json_t *cli_text(const char *text)
+{
+    json_t *whole = text != NULL ? json_string(text) : json_null();
+    if (whole != NULL) {
+        return whole;
+    }
+    char *clean = sq_alloc(strlen(text), 3); /* U+FFFD takes three bytes for one */
+    size_t used = 0;
+    if (clean == NULL) {
+        return json_null();
+    }
+    for (const char *p = text; *p != '\0';) {
+        const size_t length = character(p);
+        memcpy(clean + used, length > 0 ? p : "\xEF\xBF\xBD", length > 0 ? length : 3);
+        used += length > 0 ? length : 3;
+        p += length > 0 ? length : 1;
+    }
+    whole = json_stringn(clean, used);
+    sq_free(clean);
+    return whole;
 }
 
 json_t *cli_real(double value)

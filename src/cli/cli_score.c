@@ -19,7 +19,7 @@ void cli_scores_free(cli_scores *scores)
     scores->rows = NULL;
 }
 
-/* The cells that count: covered by the extrapolation, if there is one. */
+/* The cells that count: those that `field` covers. */
 static void make_mask(const squall_field *field, uint8_t *mask)
 {
     for (size_t i = 0; i < field->grid.width * field->grid.height; i++) {
@@ -69,7 +69,7 @@ squall_status cli_scores_add(cli_scores *scores, squall_forecast *const *forecas
         if (observed == NULL) {
             continue;
         }
-        make_mask(forecasts[1] != NULL ? forecasts[1]->fields[i] : observed, mask);
+        make_mask((forecasts[1] != NULL ? forecasts[1] : first)->fields[i], mask);
         SQ_TRY_GOTO(add_lead(scores, forecasts, i, observed, mask, err));
     }
 done:
@@ -142,6 +142,17 @@ static void print_headings(const cli_scores *scores)
     printf("\n");
 }
 
+/* Minutes from the issue time or, where that is not known, the time itself. */
+static void print_lead(const cli_scores *scores, size_t lead)
+{
+    if (scores->first_time != SQUALL_TIME_NONE) {
+        char time[SQ_TIME_TEXT];
+        printf("%s", sq_time_format(scores->first_time + scores->leads_s[lead], time));
+    } else {
+        printf("  +%3d min", scores->leads_s[lead] / 60);
+    }
+}
+
 void cli_scores_print(const cli_scores *scores)
 {
     print_headings(scores);
@@ -149,7 +160,7 @@ void cli_scores_print(const cli_scores *scores)
         if (!was_observed(scores, i)) {
             continue;
         }
-        printf("  +%3d min", scores->leads_s[i] / 60);
+        print_lead(scores, i);
         for (int score = 0; score < SCORES; score++) {
             printf("%s", " |");
             for (size_t k = 0; k < CLI_METHODS; k++) {
@@ -185,7 +196,12 @@ json_t *cli_scores_json(const cli_scores *scores)
         json_t *list = json_array();
         for (size_t i = 0; i < scores->lead_count; i++) {
             json_t *row = row_json(&scores->rows[i * CLI_METHODS + k]);
-            json_object_set_new(row, "lead_s", json_integer(scores->leads_s[i]));
+            if (scores->first_time != SQUALL_TIME_NONE) {
+                json_object_set_new(row, "valid_time",
+                                    cli_time(scores->first_time + scores->leads_s[i]));
+            } else {
+                json_object_set_new(row, "lead_s", json_integer(scores->leads_s[i]));
+            }
             json_array_append_new(list, row);
         }
         json_object_set_new(methods, scores->names[k], list);

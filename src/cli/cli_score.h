@@ -18,6 +18,8 @@ typedef struct cli_scores {
     size_t scale; /* neighbourhood of the FSS, cells */
     size_t lead_count;
     const int32_t *leads_s; /* borrowed */
+    int64_t first_time;     /* of a forecast whose issue time is not known: when its first field is
+                               valid,     and leads_s count from there; else SQUALL_TIME_NONE */
     bool used[CLI_METHODS];
     const char *names[CLI_METHODS];
     cli_score *rows; /* owned, [lead_count][CLI_METHODS] */
@@ -30,8 +32,9 @@ void cli_scores_free(cli_scores *scores);
 /**
  * Add the forecasts of up to CLI_METHODS methods for one issue time.
  *
- * Every method is scored on the same cells: those that the observation covers and, where there is
- * one, the extrapolation (method 1) too.
+ * Every method is scored on the same cells: those that the observation and the extrapolation
+ * (method 1) cover; without an extrapolation, those that the observation and the first of them
+ * cover.
  * @param forecasts  borrowed; NULL for a method that is not there
  */
 squall_status cli_scores_add(cli_scores *scores, squall_forecast *const *forecasts,

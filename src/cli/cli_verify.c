@@ -31,9 +31,8 @@ typedef struct job {
 
 /* ------------------------------------------------------------ a forecast file */
 
-/* Read the file as a forecast: its fields, with lead times from the first of them. The lead times
- * are told from the product's own reference time only by way of their order: scores need valid
- * times. */
+/* Read the file as a forecast. Formats need not say when it was issued, and scores need valid times
+ * alone: `leads_s` count from the first of them. */
 static squall_status read_forecast(job *j, squall_forecast **out, squall_error *err)
 {
     squall_status status;
@@ -62,6 +61,7 @@ static squall_status read_forecast(job *j, squall_forecast **out, squall_error *
     for (size_t i = 0; i < f->count; i++) {
         j->leads_s[i] = (int32_t)(f->fields[i]->valid_time - f->issue_time);
     }
+    j->scores.first_time = f->issue_time;
     j->lead_count = f->count;
     *out = f;
     f = NULL;
@@ -100,6 +100,10 @@ static squall_status prepare(job *j, squall_error *err)
             return sq_fail(err, SQUALL_E_ARGUMENT, "--leads", "must be minutes with commas");
         }
         for (size_t i = 0; i < j->lead_count; i++) {
+            if (minutes[i] < 1 || minutes[i] > 360 || (i > 0 && minutes[i] <= minutes[i - 1])) {
+                return sq_fail(err, SQUALL_E_ARGUMENT, "--leads",
+                               "must ascend, in minutes from 1 to 360");
+            }
             j->leads_s[i] = (int32_t)(minutes[i] * 60);
         }
     } else {
@@ -184,6 +188,7 @@ done:
 static squall_status carry_out(job *j, const cli_list *paths, squall_error *err)
 {
     SQ_TRY(cli_frames_open(paths, &j->want->input, j->notes, &j->frames, err));
+    j->scores.first_time = SQUALL_TIME_NONE;
     j->scores.threshold_mm_h = j->want->threshold;
     j->scores.cap_mm_h = j->want->input.max_rate_mm_h;
     j->scores.scale = (size_t)j->want->scale;
@@ -234,6 +239,8 @@ static int run(int argc, char **argv)
         {.name = "threshold",
          .argument = "MM_H",
          .real = &want.threshold,
+         .low = 0,
+         .high = 100000,
          .help = "rain rate of the event, rate >= threshold (default 1)"},
         {.name = "scale",
          .argument = "CELLS",
@@ -269,9 +276,9 @@ static int run(int argc, char **argv)
         code = cli_report("verify", &err);
     } else {
         if (want.json) {
-            cli_print_json(json_pack("{s:I, s:o, s:o}", "issue_times", (json_int_t)j.issue_count,
-                                     "scores", cli_scores_json(&j.scores), "notes",
-                                     cli_notes_json(j.notes)));
+            code = cli_print_json(
+                json_pack("{s:I, s:o, s:o}", "issue_times", (json_int_t)j.issue_count, "scores",
+                          cli_scores_json(&j.scores), "notes", cli_notes_json(j.notes)));
         } else {
             printf("%zu issue time%s\n", j.issue_count, j.issue_count == 1 ? "" : "s");
             cli_scores_print(&j.scores);
@@ -294,6 +301,6 @@ const cli_command cli_verify = {
     .details = "With --forecast, one file; without, a forecast is made from each issue time in "
                "PATH... and the\n"
                "scores are pooled. Rates are cut to --max-rate; cells that the observation or the\n"
-               "extrapolation does not cover do not count.",
+               "extrapolation (for --forecast: the forecast) does not cover do not count.",
     .run = run,
 };

@@ -5,7 +5,8 @@
 
 #include "wx/feature/feature.h"
 
-#define PI 3.14159265358979323846
+#define PI              3.14159265358979323846
+#define SAME_GRID_CELLS 0.05 /* corners of one product differ by that much between versions */
 
 /* What the making of one tensor needs at hand. */
 typedef struct maker {
@@ -125,7 +126,7 @@ static squall_status find_field(maker *m, const sq_channel *channel, const squal
         sq_note(m->notes, channel->source, "absent; its channels hold 'nothing known'");
         return SQUALL_OK;
     }
-    if (!squall_grid_equal(&frame->grid, m->grid, 0.01)) {
+    if (!squall_grid_equal(&frame->grid, m->grid, SAME_GRID_CELLS)) {
         return sq_fail(
             m->err, SQUALL_E_SHAPE, frame->source,
             "is on another grid (%zux%zu) than the newest frame (%zux%zu); regrid it first",
@@ -235,7 +236,7 @@ static squall_status check_motion(const squall_recipe *recipe, const squall_moti
     if (needed && motion == NULL) {
         return sq_fail(err, SQUALL_E_ARGUMENT, recipe->name, "needs a motion field");
     }
-    if (needed && !squall_grid_equal(&motion->grid, grid, 0.01)) {
+    if (needed && !squall_grid_equal(&motion->grid, grid, SAME_GRID_CELLS)) {
         return sq_fail(err, SQUALL_E_SHAPE, recipe->name,
                        "the motion field (%zux%zu) is on another grid than the frames (%zux%zu)",
                        motion->grid.width, motion->grid.height, grid->width, grid->height);

@@ -6,8 +6,8 @@
 
 #include "base/base.h"
 
-/* The motion is found from the frames of the last half hour, at most eight; where those are fewer than
- * three, from up to three of the last three quarters. */
+/* The motion is found from the frames of the last half hour, at most eight; where those are fewer
+ * than three, from up to three of the last three quarters. */
 #define SQ_MOTION_FRAMES        8
 #define SQ_MOTION_SPAN_S        1800
 #define SQ_MOTION_FEW           3

@@ -51,15 +51,6 @@ static void collect(const squall_source *radar, int64_t issue_time, sq_frames *o
         }
     }
     qsort(out->items, out->count, sizeof *out->items, by_time);
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++) {
-        if (kept > 0 && out->items[kept - 1]->valid_time == out->items[i]->valid_time) {
-            sq_note(notes, out->items[i]->source, "a second frame of the same time; left out");
-        } else {
-            out->items[kept++] = out->items[i];
-        }
-    }
-    out->count = kept;
 }
 
 static void keep_grid(sq_frames *frames, squall_notes *notes)
@@ -74,6 +65,21 @@ static void keep_grid(sq_frames *frames, squall_notes *notes)
             sq_note(notes, frame->source,
                     "is on another grid (%zux%zu) than most frames (%zux%zu); left out",
                     frame->grid.width, frame->grid.height, grid->width, grid->height);
+        }
+    }
+    frames->count = kept;
+}
+
+/* Of frames of one time the first stays; after keep_grid(), so that it is one that can be used. */
+static void keep_first(sq_frames *frames, squall_notes *notes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < frames->count; i++) {
+        const squall_field *frame = frames->items[i];
+        if (kept > 0 && frames->items[kept - 1]->valid_time == frame->valid_time) {
+            sq_note(notes, frame->source, "a second frame of the same time; left out");
+        } else {
+            frames->items[kept++] = frame;
         }
     }
     frames->count = kept;
@@ -111,6 +117,7 @@ squall_status sq_frames_select(const squall_source *sources, size_t source_count
                        issue_time != SQUALL_TIME_NONE ? sq_time_format(issue_time, text) : "");
     }
     keep_grid(out, notes);
+    keep_first(out, notes);
     out->latest = out->items[out->count - 1];
     return SQUALL_OK;
 }

@@ -8,6 +8,8 @@
 #define DEFAULT_LEADS  12
 #define DEFAULT_STEP_S 300
 
+enum { MAX_CHANNELS = 256 }; /* of a recipe, on either side */
+
 struct squall_nowcaster {
     squall_engine *engine; /* kept by the caller */
     squall_recipe *recipe;
@@ -242,11 +244,16 @@ static squall_status have_context(run *r, bool *ready)
         n->input = wanted;
         n->input.data = sq_alloc(squall_tensor_bytes(&n->input), 1);
         n->output.data = sq_alloc(squall_tensor_bytes(&n->output), 1);
+        squall_status status = SQUALL_OK;
         if (n->input.data == NULL || n->output.data == NULL) {
-            drop_context(n);
-            return sq_fail(r->err, SQUALL_E_MEMORY, "engine", "no memory for its tensors");
+            status = sq_fail(r->err, SQUALL_E_MEMORY, "engine", "no memory for its tensors");
+        } else {
+            status = squall_context_create(n->engine, p, n->threads, &n->context, r->err);
         }
-        SQ_TRY(squall_context_create(n->engine, p, n->threads, &n->context, r->err));
+        if (status != SQUALL_OK) {
+            drop_context(n);
+            return status;
+        }
         n->profile = p;
         return SQUALL_OK;
     }
@@ -314,10 +321,10 @@ static squall_status run_engine(run *r, const size_t *index)
 {
     squall_nowcaster *n = r->nowcaster;
     const int64_t issue_time = r->frames.latest->valid_time;
-    squall_source sources[32];
+    squall_source sources[MAX_CHANNELS + 1]; /* a recipe cannot ask for more */
     size_t count = 0;
     sources[count++] = (squall_source){"radar", r->frames.items, r->frames.count};
-    for (size_t i = 0; i < r->source_count && count < 32; i++) {
+    for (size_t i = 0; i < r->source_count && count <= MAX_CHANNELS; i++) {
         if (strcmp(r->sources[i].name, "radar") != 0) {
             sources[count++] = r->sources[i];
         }
@@ -339,7 +346,7 @@ static squall_status run_engine(run *r, const size_t *index)
  * else leaves a note, and the next method takes over. */
 static squall_status try_model(run *r, bool *done)
 {
-    size_t index[256];
+    size_t index[MAX_CHANNELS];
     squall_error problem;
     bool ready = false;
     *done = false;
@@ -355,7 +362,8 @@ static squall_status try_model(run *r, bool *done)
                 cell);
         return SQUALL_OK;
     }
-    if (r->motion == NULL || r->forecast->count > 256 || !leads_known(r, index)) {
+    /* A lead time comes but once, so those that are known are no more than `index` has room for. */
+    if (!leads_known(r, index)) {
         return SQUALL_OK;
     }
     squall_error *const report = r->err;
@@ -489,6 +497,10 @@ squall_status squall_nowcast_run(squall_nowcaster *nowcaster, const squall_sourc
             return sq_fail(err, SQUALL_E_ARGUMENT, "lead times",
                            "must ascend, in seconds from 1 to 21600");
         }
+    }
+    if ((unsigned)method > SQUALL_METHOD_MODEL) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "method", "%d is none of 0 to %d", (int)method,
+                       SQUALL_METHOD_MODEL);
     }
     if (method == SQUALL_METHOD_AUTO) {
         method = nowcaster->engine != NULL ? SQUALL_METHOD_MODEL : SQUALL_METHOD_EXTRAPOLATION;
