@@ -15,6 +15,9 @@ static const conv_case conv_cases[] = {
     {2, 32, 9, 31, 48, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
     {3, 5, 13, 2, 3, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
     {1, 40, 33, 17, 65, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
+    {1, 130, 26, 27, 40, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
+    {2, 200, 7, 10, 34, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
+    {1, 3, 49, 50, 9, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
     /* 3x3 without pads, with one-sided pads, with more pad than kernel */
     {1, 16, 10, 11, 16, 1, {3, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, true},
     {1, 16, 7, 9, 20, 1, {3, 3}, {1, 1}, {1, 1}, {0, 2, 1, 0}, true},
@@ -93,6 +96,74 @@ static void expect_conv(problem *p, const conv_case *c, const sq_cpu_act *act)
     }
 }
 
+/* What Winograd's F(4x4, 3x3) may be off by: its rounding bound. Each result is a sum of products
+ * of sums; with absolute values in the place of all factors the same sum bounds every term, and no
+ * path from a number to a result has more roundings than the channels and what the three transforms
+ * take: 8 for the input, 10 for the weights, 8 for the output, in two dimensions each. */
+static const double abs_input[6][6] = {{1, 1.5, 2, 1.5, 1, 0}, {0, 1, 0.5, 2.5, 1, 0},
+                                       {0, 1, 2.5, 0.5, 1, 0}, {0, 2, 1, 2, 1, 0},
+                                       {0, 0.5, 1, 0.5, 1, 0}, {0, 1, 1.5, 2, 1.5, 1}};
+static const double abs_weights[6][3] = {{1, 0, 0},
+                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
+                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
+                                         {16 / 15.0, 8 / 15.0, 4 / 15.0},
+                                         {1 / 15.0, 2 / 15.0, 4 / 15.0},
+                                         {0, 0, 1}};
+static const double abs_output[4][6] = {{1, 1, 1, 1, 1, 0},
+                                        {0, 1, 1, 0.5, 2, 0},
+                                        {0, 1, 1, 0.25, 4, 0},
+                                        {0, 1, 1, 0.125, 8, 1}};
+
+/* Sums of absolute values at the 36 points, of one tile of one output channel. */
+static void bound_points(const problem *p, const conv_case *c, int64_t n, int64_t k, int64_t y,
+                         int64_t x, double points[6][6])
+{
+    memset(points, 0, 36 * sizeof(double));
+    for (int64_t ch = 0; ch < c->channels; ch++) {
+        for (int64_t i = 0; i < 36; i++) {
+            double input = 0, weight = 0;
+            for (int64_t j = 0; j < 36; j++) {
+                input += abs_input[i / 6][j / 6] * abs_input[i % 6][j % 6] *
+                         fabs((double)at(&p->in[0], n, ch, y - c->pads[0] + j / 6,
+                                         x - c->pads[1] + j % 6));
+            }
+            for (int64_t j = 0; j < 9; j++) {
+                weight += abs_weights[i / 6][j / 3] * abs_weights[i % 6][j % 3] *
+                          fabs((double)at(&p->in[1], k, ch, j / 3, j % 3));
+            }
+            points[i / 6][i % 6] += input * weight;
+        }
+    }
+}
+
+static void allow_winograd(problem *p, const conv_case *c, const sq_cpu_act *act)
+{
+    const int64_t *dims = p->out[0].dims;
+    const double roundings = (double)c->channels + 2 * (8 + 10 + 8) + 2;
+    p->allowed_winograd = calloc(squall_tensor_count(&p->out[0]), sizeof(double));
+    assert_non_null(p->allowed_winograd);
+    for (int64_t i = 0; i < (int64_t)squall_tensor_count(&p->out[0]); i++) {
+        const int64_t x = i % dims[3], y = i / dims[3] % dims[2];
+        const int64_t k = i / (dims[3] * dims[2]) % dims[1], n = i / (dims[3] * dims[2]) / dims[1];
+        double points[6][6], magnitude = fabs(bias_of(p, k));
+        if (x % 4 != 0 || y % 4 != 0) {
+            continue;
+        }
+        bound_points(p, c, n, k, y, x, points);
+        for (int64_t t = 0; t < 16; t++) {
+            const int64_t yy = y + t / 4, xx = x + t % 4;
+            double sum = magnitude;
+            for (int64_t j = 0; j < 36; j++) {
+                sum += abs_output[t / 4][j / 6] * abs_output[t % 4][j % 6] * points[j / 6][j % 6];
+            }
+            if (yy < dims[2] && xx < dims[3]) {
+                const int64_t o = ((n * dims[1] + k) * dims[2] + yy) * dims[3] + xx;
+                p->allowed_winograd[o] = act_allowed(act, p->want[0][o], roundings * UNIT * sum);
+            }
+        }
+    }
+}
+
 static void open_conv(problem *p, const conv_case *c, const sq_cpu_act *act)
 {
     const int64_t in[4] = {c->batch, c->channels, c->height, c->width};
@@ -108,6 +179,9 @@ static void open_conv(problem *p, const conv_case *c, const sq_cpu_act *act)
     }
     problem_infer(p);
     expect_conv(p, c, act);
+    if (c->kernel[0] == 3 && c->kernel[1] == 3 && c->group == 1) {
+        allow_winograd(p, c, act);
+    }
 }
 
 static void test_conv(void **state)
@@ -121,7 +195,7 @@ static void test_conv(void **state)
         problem_close(&p);
     }
     print_message("%ld runs on %s\n", ran, sq_cpu_pick()->name);
-    assert_true(ran > 0);
+    assert_true(ran > (long)(2 * sizeof conv_cases / sizeof conv_cases[0])); /* several tactics */
 }
 
 /* Every activation behind one dense and one depthwise convolution. */
