@@ -4,8 +4,9 @@
 
 #include "nn/cpu/cpu_kernels.h"
 
-static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_conv, sq_cpu_drivers_point,
-                                              sq_cpu_drivers_pool, sq_cpu_drivers_shape};
+static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_winograd, sq_cpu_drivers_conv,
+                                              sq_cpu_drivers_point, sq_cpu_drivers_pool,
+                                              sq_cpu_drivers_shape};
 
 const sq_cpu_kernels *sq_cpu_pick(void)
 {
@@ -85,11 +86,10 @@ static size_t list(const sq_step *step, int threads, sq_tactic *out, const sq_cp
     }
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         for (const sq_cpu_driver *d = groups[g]; d->op != SQ_OP_NONE; d++) {
-            if (d->op == step->op && count < SQ_MAX_TACTICS) {
+            if (d->op == step->op && count + SQ_CPU_TACTICS <= SQ_MAX_TACTICS) {
                 const size_t found = d->tactics(step, threads, &out[count], why);
-                if (found > 0) {
-                    from[count] = d;
-                    count += found;
+                for (size_t i = 0; i < found; i++) {
+                    from[count++] = d;
                 }
             }
         }

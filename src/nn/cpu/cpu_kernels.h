@@ -32,8 +32,31 @@ typedef struct sq_conv_tile {
     float *out;
     ptrdiff_t out_plane; /* to the second block of output channels */
     ptrdiff_t out_pixel; /* to the next pixel */
+    bool accumulate;     /* sums go on from what `out` holds; `bias` is not read */
     sq_cpu_act act;
 } sq_conv_tile;
+
+/* Winograd's F(4x4, 3x3): a run of neighbouring tiles of one block of channels, into the 36 points
+ * of the transformed domain. */
+typedef struct sq_winograd_input {
+    const float *in;             /* the first tile's 6x6 cells: in + row[y] + column[x] */
+    ptrdiff_t row[6], column[6]; /* floats */
+    ptrdiff_t in_tile;           /* to the next tile */
+    float *out;                  /* point 0 of the first tile; tiles follow each other */
+    ptrdiff_t out_point;         /* to the next point */
+    int32_t tiles;
+} sq_winograd_input;
+
+/* And back: 4x4 outputs of each tile, bias and activation applied. */
+typedef struct sq_winograd_output {
+    const float *in; /* point 0 of the first tile */
+    ptrdiff_t in_point;
+    const float *bias; /* [L] */
+    float *out;        /* of the first tile */
+    ptrdiff_t out_tile, out_row, out_pixel;
+    int32_t tiles, height, width; /* rows and columns that are written, 1 to 4 */
+    sq_cpu_act act;
+} sq_winograd_output;
 
 typedef void sq_conv_tile_fn(const sq_conv_tile *tile);
 
@@ -48,6 +71,13 @@ typedef struct sq_cpu_kernels {
     /** [blocks - 1][step - 1][pixels]: step is the distance of neighbouring pixels' inputs, 1 or 2.
      */
     sq_conv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];
+
+    void (*winograd_input)(const sq_winograd_input *run);
+    void (*winograd_output)(const sq_winograd_output *run);
+    /** 3x3 weights [channels][9][blocks * L] to the 36 points [point][channels][blocks * L];
+     * `point` is the distance between points. */
+    void (*winograd_weights)(const float *weights, int32_t channels, int32_t blocks, float *to,
+                             ptrdiff_t point);
 
     /** Depthwise: out[pixels][L] = act(bias + sum over taps of in * weights[tap][L]). */
     void (*depthwise_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, ptrdiff_t in_pixel,
@@ -86,10 +116,12 @@ extern const sq_cpu_kernels sq_cpu_kernels_neon;
 /** The kernels for this host, SQUALL_CPU respected. */
 const sq_cpu_kernels *sq_cpu_pick(void);
 
+#define SQ_CPU_TACTICS 4
+
 /* One operator's driver: the functions that cpu_backend.c strings together. */
 typedef struct sq_cpu_driver {
     sq_op op;
-    /** As in sq_backend. */
+    /** As in sq_backend; at most SQ_CPU_TACTICS. */
     size_t (*tactics)(const sq_step *step, int threads, sq_tactic *out, sq_reason *why);
     squall_status (*pack)(const sq_step *step, const sq_tactic *tactic, void *packed,
                           squall_error *err); /* NULL: nothing to pack */
@@ -98,8 +130,8 @@ typedef struct sq_cpu_driver {
     squall_status (*run)(const sq_call *call);
 } sq_cpu_driver;
 
-extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_point[], sq_cpu_drivers_pool[],
-    sq_cpu_drivers_shape[]; /* each ends with op NONE */
+extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_winograd[], sq_cpu_drivers_point[],
+    sq_cpu_drivers_pool[], sq_cpu_drivers_shape[]; /* each ends with op NONE */
 
 /** An empty tactic: all layouts PLAIN, nothing packed. */
 void sq_cpu_tactic(sq_tactic *tactic, const char *what);

@@ -122,7 +122,8 @@ static bool same_shape(const squall_tensor *a, const squall_tensor *b)
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0;
 }
 
-/* How `b` is spread over `a`, whose shape is the result's. */
+/* How `b` is spread over `a`, whose shape is the result's; in which layout it comes does not
+ * matter, since a tactic may ask for another. */
 static meeting meets(const squall_tensor *a, const squall_tensor *b)
 {
     if (same_shape(a, b)) {
@@ -131,7 +132,7 @@ static meeting meets(const squall_tensor *a, const squall_tensor *b)
     if (squall_tensor_count(b) == 1) {
         return MEET_SCALAR;
     }
-    if (a->rank != 4 || b->rank != 4 || b->layout != SQUALL_PLAIN) {
+    if (a->rank != 4 || b->rank != 4) {
         return MEET_NOT;
     }
     if (b->dims[1] == a->dims[1] && b->dims[2] == 1 && b->dims[3] == 1 &&

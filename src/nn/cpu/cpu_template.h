@@ -54,9 +54,10 @@ KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks,
     vf sum[SQ_CONV_MAX_PIXELS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
-        sum[i][0] = vf_load(t->bias);
+        const float *start = t->accumulate ? t->out + i * t->out_pixel : t->bias;
+        sum[i][0] = vf_load(start);
         if (blocks > 1) {
-            sum[i][1] = vf_load(t->bias + LANES);
+            sum[i][1] = vf_load(start + (t->accumulate ? t->out_plane : LANES));
         }
     }
     const float *weights = t->weights, *plane = t->in;
@@ -284,6 +285,8 @@ static void reduce_pixels(const float *in, size_t pixels, float *max, double *su
     vf_store(max, most);
 }
 
+#include "nn/cpu/cpu_template_winograd.h"
+
 const sq_cpu_kernels TABLE = {
     .name = TABLE_NAME,
     .isa = TABLE_ISA,
@@ -291,6 +294,9 @@ const sq_cpu_kernels TABLE = {
     .layout = TABLE_LAYOUT,
     .max_pixels = PIXELS,
     .conv_tile = {{ROW(1, 1), ROW(1, 2)}, {ROW(2, 1), ROW(2, 2)}},
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .winograd_weights = winograd_weights,
     .depthwise_row = depthwise_row,
     .unary = unary,
     .binary = binary,

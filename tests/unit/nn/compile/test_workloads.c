@@ -137,7 +137,8 @@ static void check_built(const char *name, const char *device)
     options.device = device;
     options.shapes = &work.shape;
     options.shape_count = 1;
-    snprintf(path, sizeof path, "test_workloads_%s.sqe", device);
+    /* One file a mask of SQUALL_CPU: such tests may run side by side. */
+    snprintf(path, sizeof path, "test_workloads_%s_%s.sqe", device, sq_isa_name(sq_cpu_isa()));
     squall_notes *notes = squall_notes_create();
     if (squall_build(work.model, &options, path, &report, notes, &err) != SQUALL_OK) {
         for (size_t i = 0; i < squall_notes_count(notes); i++) {
