@@ -86,7 +86,7 @@ static void free_ports(ports *all)
 static void build(const char *file, const char *device, const ports *all)
 {
     char path[512];
-    char names[MAX_PORTS][8];
+    char names[MAX_PORTS][16];
     squall_input_shape shapes[MAX_PORTS];
     squall_build_options options;
     squall_error err;
