@@ -13,7 +13,7 @@ import venv
 
 ONNX = "onnx==1.23.2"
 CASES = 1884  # of that version
-FLOOR = 969  # raise it with what comes to pass; it never goes down
+FLOOR = 1569  # raise it with what comes to pass; it never goes down
 
 SOURCE = pathlib.Path(os.environ["SQUALL_SOURCE"])
 BUILD = pathlib.Path(os.environ["SQUALL_BUILD"])

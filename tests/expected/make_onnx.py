@@ -190,7 +190,7 @@ def unsupported():
     write("unsupported_sparse.onnx", sparse)
     own = node("Relu", ["x"], ["y"], name="own", sq_activation=1)
     other = node("Identity", ["y"], ["z"], name="other")
-    other.attribute.add(name="words", type=AttributeProto.STRINGS).strings.append(b"a")
+    other.attribute.add(name="words", type=AttributeProto.TYPE_PROTO)
     function = node("Identity", ["z"], ["u"], name="function")
     function.attribute.add(name="a", ref_attr_name="b", type=AttributeProto.INT)
     write("unsupported_attributes.onnx", graph_of([own, other, function]))

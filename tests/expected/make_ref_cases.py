@@ -334,6 +334,141 @@ def resampling(c):
     c.add("3d", "GridSample", 20, [f32(1, 1, 2, 3, 2), f32(1, 2, 1, 2, 3)], mode="linear")
 
 
+def recurrences(c):
+    """Directions, lengths, activations and clipping: the node cases go forward alone."""
+    def inputs(gates, directions=1, batch=2, length=3, size=2, hidden=3):
+        return [f32(length, batch, size), f32(directions, gates * hidden, size),
+                f32(directions, gates * hidden, hidden), f32(directions, 2 * gates * hidden),
+                np.array([length, length - 2], np.int32)[:batch], f32(directions, batch, hidden)]
+
+    both = dict(outputs=2, hidden_size=3, direction="bidirectional", runtime=True)
+    c.add("both_lengths", "RNN", 14, inputs(1, 2), activations=["Tanh", "Relu"], **both)
+    c.add("both_lengths", "GRU", 14, inputs(3, 2), **both)
+    c.add("linear_both", "GRU", 14, inputs(3, 2), linear_before_reset=1, **both)
+    both["outputs"] = 3
+    peepholes = [f32(2, 2, 3), f32(2, 9)]
+    c.add("both_peepholes", "LSTM", 14, inputs(4, 2) + peepholes, **both)
+    c.add("clip", "LSTM", 14, inputs(4), outputs=3, hidden_size=3, direction="reverse", clip=0.4,
+          activations=["HardSigmoid", "ScaledTanh", "Softsign"], activation_alpha=[0.3, 0.9],
+          activation_beta=[0.4, 1.1], runtime=True)
+    c.add("joined", "LSTM", 14, inputs(4), outputs=3, hidden_size=3, input_forget=1, runtime=True)
+    for op, gates in (("RNN", 1), ("GRU", 3)):
+        for name in ("Affine", "LeakyRelu", "ThresholdedRelu", "Elu", "Softplus", "Sigmoid"):
+            names = [name] * (2 if gates == 3 else 1)
+            c.add(name.lower(), op, 14, inputs(gates), outputs=2, hidden_size=3, activations=names,
+                  activation_alpha=[0.5] * len(names), activation_beta=[0.1] * len(names),
+                  runtime=True)
+
+
+def quantised(c):
+    x = a32([[-200, -1.5, -0.5, 0.5], [1.5, 2.5, 127.4, 300]])
+    u8 = rng.integers(0, 256, (1, 4, 5, 5)).astype(np.uint8)
+    i8 = rng.integers(-128, 128, (6, 2, 3, 3)).astype(np.int8)
+    c.add("ties", "QuantizeLinear", 13, [x, np.float32(1), np.int8(3)])
+    c.add("axis0", "QuantizeLinear", 13, [x, a32([0.5, 2]), np.array([7, 200], np.uint8)], axis=0)
+    c.add("uint16", "QuantizeLinear", 21, [x, np.float32(0.01), np.uint16(5)])
+    c.add("int32", "DequantizeLinear", 13, [np.array([2**24 + 1, -3], np.int32), np.float32(0.5)],
+          runtime=True)
+    c.add("axis_first", "DequantizeLinear", 13,
+          [np.array([[1, -2], [3, 4]], np.int8), a32([0.5, 3]), np.array([1, -1], np.int8)],
+          axis=0, runtime=True)
+    c.add("blocks", "DequantizeLinear", 21,
+          [rng.integers(-9, 9, (2, 5)).astype(np.int8), a32([[1, 2, 3], [4, 5, 6]]),
+           np.array([[1, 2, 3], [0, 1, 2]], np.int8)], axis=1, block_size=2, runtime=True)
+    c.add("constant", "DynamicQuantizeLinear", 11, [a32([0, 0])], outputs=3)
+    c.add("groups", "QLinearConv", 10,
+          [u8, np.float32(0.02), np.uint8(120), i8, a32([0.01, 0.02, 0.03, 0.01, 0.02, 0.03]),
+           np.zeros(6, np.int8), np.float32(0.3), np.uint8(100),
+           np.array([100, -50, 0, 3, 1000, 7], np.int32)], group=2, pads=[1, 0, 1, 1],
+          strides=[2, 1], runtime=True)
+    c.add("zero_points", "ConvInteger", 10,
+          [u8, rng.integers(0, 256, (2, 4, 3, 2)).astype(np.uint8), np.uint8(9), np.uint8(130)],
+          pads=[0, 1, 2, 0], runtime=True)
+    c.add("batch", "MatMulInteger", 10,
+          [rng.integers(0, 256, (2, 3, 4)).astype(np.uint8),
+           rng.integers(-128, 128, (4, 2)).astype(np.int8), np.uint8(100), np.int8(-3)],
+          runtime=True)
+    c.add("batch", "QLinearMatMul", 10,
+          [rng.integers(0, 256, (2, 3, 4)).astype(np.uint8), np.float32(0.02), np.uint8(110),
+           rng.integers(-128, 128, (4, 2)).astype(np.int8), np.float32(0.03), np.int8(2),
+           np.float32(0.1), np.uint8(99)], runtime=True)
+
+
+def choices(c):
+    c.add("nan", "TopK", 11, [a32([1, NAN, 3, INF, -INF]), i64([3])], outputs=2,
+          expect=[a32([NAN, INF, 3]), i64([1, 3, 2])])
+    c.add("middle", "TopK", 11, [f32(2, 5, 3), i64([2])], outputs=2, axis=1, largest=0)
+    c.add("none", "TopK", 11, [f32(2, 5), i64([0])], outputs=2)
+    c.add("opset1", "TopK", 1, [f32(2, 5)], outputs=2, k=3)
+    c.add("bool3d", "NonZero", 13, [rng.integers(0, 2, (2, 3, 2)).astype(bool)])
+    c.add("short", "Compress", 11, [f32(3, 4), np.array([False, True])], axis=-1)
+    c.add("flat", "Compress", 11, [f32(2, 2), np.array([True, False, True])])
+    c.add("last_axis", "Unique", 11, [np.array([[3, 1, 3], [0, 2, 0]], np.int32)], outputs=4,
+          axis=-1)
+    c.add("first_come", "Unique", 11, [i64([5, 2, 5, 9, 2])], outputs=4, sorted=0, runtime=True)
+    boxes = a32([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [2, 2, 3, 3], [0.5, 0.5, 0.5, 0.9]]])
+    scores = a32([[[0.9, 0.8, 0.7, 0.6], [0.1, 0.95, 0.2, 0.3]]])
+    c.add("classes", "NonMaxSuppression", 11, [boxes, scores, i64([3]), a32([0.5]), a32([0.25])],
+          runtime=True)
+
+
+def einsums(c):
+    for name, equation, shapes in (("trace", "ii->i", [(3, 3)]), ("implicit", "ba", [(2, 3)]),
+                                   ("outer", "i,j", [(2,), (3,)]), ("sum", "ij->", [(2, 3)]),
+                                   ("three", "ij,jk,kl->il", [(2, 3), (3, 4), (4, 2)]),
+                                   ("dots", "...ij,...jk->...ik", [(2, 1, 3, 4), (5, 4, 2)]),
+                                   ("spaces", "b i d , b j d -> b i j", [(2, 3, 4), (2, 2, 4)]),
+                                   ("dots_middle", "a...b->b...a", [(2, 3, 4, 5)])):
+        c.add(name, "Einsum", 12, [f32(*shape) for shape in shapes], equation=equation)
+    c.add("int64", "Einsum", 12, [i64([[1, 2], [3, 4]]), i64([5, 6])], equation="ij,j->i")
+
+
+def transforms(c):
+    c.add("padded", "DFT", 20, [f32(1, 5, 2), i64(8), i64(1)], atol=1e-5)
+    c.add("cut", "DFT", 20, [f32(1, 6, 1), i64(4), i64(1)], atol=1e-5, onesided=1)
+    half = np.fft.rfft(np.arange(6, dtype=np.float32) ** 2).reshape(1, 4)
+    c.add("half_back", "DFT", 20, [np.stack([half.real, half.imag], -1).astype(np.float32), i64(6),
+                                   i64(1)], inverse=1, onesided=1, atol=1e-4,
+          expect=[(np.arange(6, dtype=np.float32) ** 2).reshape(1, 6, 1)])
+    c.add("two_sides", "STFT", 17, [f32(1, 12, 1), i64(3), f32(6), i64(6)], onesided=0, atol=1e-5)
+    c.add("symmetric", "HannWindow", 17, [i64(5)], periodic=0)
+    c.add("one", "BlackmanWindow", 17, [i64(1)])
+
+
+def images(c):
+    x = f32(2, 3, 6, 5)
+    rois = a32([[0, 0, 4, 4], [1.2, 0.7, 3.1, 5.5], [-1, -2, 9, 9]])
+    for mode in ("avg", "max"):
+        c.add("adaptive_%s" % mode, "RoiAlign", 16, [x, rois, i64([0, 1, 1])], mode=mode,
+              output_height=2, output_width=3, spatial_scale=0.8, runtime=mode == "avg")
+    c.add("opset10", "RoiAlign", 10, [x, rois, i64([0, 1, 0])], output_height=2, output_width=2,
+          sampling_ratio=2, runtime=True)
+    c.add("groups", "DeformConv", 19, [f32(1, 4, 5, 4), f32(2, 2, 3, 2), f32(1, 24, 3, 4), f32(2),
+                                       f32(1, 12, 3, 4)], group=2, offset_group=2,
+          kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1], atol=1e-5)
+    c.add("stride_pads", "Col2Im", 18, [f32(2, 12, 4), i64([4, 5]), i64([2, 3])], pads=[1, 0, 0, 1],
+          strides=[2, 2])
+    c.add("volume", "AffineGrid", 20, [f32(2, 3, 4), i64([2, 1, 2, 3, 2])])
+    c.add("middle", "ReverseSequence", 10, [f32(2, 3, 2), i64([3, 1])], batch_axis=0, time_axis=1)
+    c.add("wide", "LRN", 13, [f32(1, 5, 2, 2)], size=5, alpha=0.3, beta=0.6, bias=1.5, runtime=True)
+    c.add("zero", "LpNormalization", 1, [a32([[0, 0], [3, 4]])], axis=1, p=2)
+    c.add("magnitude", "LpNormalization", 1, [a32([[1, -3], [0.5, 4]])], axis=0, p=1,
+          expect=[a32([[1 / 1.5, -3 / 7], [0.5 / 1.5, 4 / 7]])])
+    c.add("axes", "MeanVarianceNormalization", 13, [f32(2, 3, 4)], axes=[0, -1], atol=1e-5)
+    c.add("singular", "Det", 11, [a32([[[0, 1], [2, 0]], [[1, 2], [2, 4]]])])
+
+
+def attention(c):
+    """Heads in an attribute, a cache, a mask of rank 2 that ends early, grouped heads."""
+    q, k, v = f32(2, 3, 8), f32(2, 4, 4), f32(2, 4, 6)
+    c.add("grouped", "Attention", 23, [q, k, v], q_num_heads=4, kv_num_heads=2, is_causal=1)
+    past_k, past_v = f32(2, 2, 2, 2), f32(2, 2, 2, 3)
+    c.add("cache", "Attention", 23, [q, k, v, f32(3, 6), past_k, past_v], outputs=3, q_num_heads=4,
+          kv_num_heads=2, softcap=0.7, scale=0.3)
+    c.add("nobody", "Attention", 23, [f32(1, 1, 2, 2), f32(1, 1, 3, 2), f32(1, 1, 3, 2),
+                                      np.array([[False] * 3, [True, False, True]])])
+
+
 def node_cases(ops):
     """The small cases of ONNX, and the smallest of an operator that has none."""
     chosen, spare = [], {}
@@ -359,7 +494,8 @@ def main():
     (OUT / "node.cases").write_text("".join(nodes))
     c = Cases()
     for group in (convolutions, pools, norms, elementwise, broadcasting, casts, matrices,
-                  reductions, shapes, resampling):
+                  reductions, shapes, resampling, recurrences, quantised, choices, einsums,
+                  transforms, images, attention):
         group(c)
     (OUT / "edge.cases").write_text("".join(c.texts))
     size = sum(f.stat().st_size for f in OUT.glob("*.cases"))

@@ -8,7 +8,8 @@ One case:
     tolerance RTOL ATOL
     tensor ID TYPE RANK SIZES   values follow, as many as the sizes make
     node OP INS OUTS IDS        ID -1: left out
-    attr NAME KIND ...          of the node before; KIND int, float, ints, floats, string, tensor
+    attr NAME KIND ...          of the node before; KIND int, float, ints, floats, string (several,
+                                with commas between them, as the importer has it), tensor
     expect ID TYPE RANK SIZES   values follow
     end
 """
@@ -78,6 +79,8 @@ def attr_line(attr):
     if attr.type == kinds.FLOATS:
         return [" ".join(["attr", attr.name, "floats", str(len(attr.floats))] +
                          ["%.9g" % f for f in attr.floats])]
+    if attr.type == kinds.STRINGS:
+        return ["attr %s string %s" % (attr.name, ",".join(s.decode() for s in attr.strings))]
     if attr.type == kinds.TENSOR:
         return tensor_lines("attr %s tensor" % attr.name, to_array(attr.t))
     raise NotWritable("attribute %s of a kind that is no number" % attr.name)

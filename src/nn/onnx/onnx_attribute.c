@@ -14,6 +14,7 @@ enum {
     FIELD_G = 6,
     FIELD_FLOATS = 7,
     FIELD_INTS = 8,
+    FIELD_STRINGS = 9,
     FIELD_TYPE = 20,
     FIELD_REF = 21
 };
@@ -28,6 +29,7 @@ enum {
     TYPE_GRAPH = 5,
     TYPE_FLOATS = 6,
     TYPE_INTS = 7,
+    TYPE_STRINGS = 8,
     TYPE_GRAPHS = 10
 };
 
@@ -85,6 +87,33 @@ static squall_status read_list(sq_wire message, const char *where, const char *n
     return set ? SQUALL_OK : no_memory(where, err);
 }
 
+/* A list of words (the activations of an LSTM) is one text, with commas between them. */
+static squall_status read_strings(sq_wire message, const char *where, const char *name,
+                                  sq_attrs *attrs, squall_error *err)
+{
+    squall_status status = SQUALL_OK;
+    sq_text text = {0};
+    sq_wire word;
+    bool first = true;
+    while (sq_wire_next_bytes(&message, FIELD_STRINGS, &word)) {
+        const size_t size = sq_wire_size(word);
+        if (size > SQ_LIMIT_HEADER || text.length > SQ_LIMIT_HEADER) {
+            status = sq_fail(err, SQUALL_E_LIMIT, where, "attribute '%s' has more than %zu bytes",
+                             name, SQ_LIMIT_HEADER);
+            goto done;
+        }
+        sq_text_add(&text, "%s%.*s", first ? "" : ",", (int)size, (const char *)word.at);
+        first = false;
+    }
+    if (text.failed ||
+        !sq_attr_set_string(attrs, name, text.data ? text.data : "", text.data ? text.length : 0)) {
+        status = no_memory(where, err);
+    }
+done:
+    sq_text_free(&text);
+    return status;
+}
+
 static squall_status read_tensor(sq_onnx *onnx, sq_wire message, const char *where,
                                  const char *name, sq_attrs *attrs, char *why, squall_error *err)
 {
@@ -135,6 +164,8 @@ static squall_status read_value(sq_onnx *onnx, sq_wire message, uint64_t type, c
         return read_list(message, where, name, true, attrs, err);
     case TYPE_INTS:
         return read_list(message, where, name, false, attrs, err);
+    case TYPE_STRINGS:
+        return read_strings(message, where, name, attrs, err);
     case TYPE_GRAPH:
     case TYPE_GRAPHS:
         (void)snprintf(why, SQ_ONNX_WHY, "attribute '%.80s' is a graph, which is not taken", name);

@@ -26,11 +26,11 @@ static const struct {
 };
 
 static const struct {
-    sq_op op;
     const char *name;
+    sq_op op;
     enum rule rule;
 } operators[] = {
-#define OP(number, name, rule) {SQ_OP_##name, #name, RULE_##rule},
+#define OP(number, name, rule) {#name, SQ_OP_##name, RULE_##rule},
 #include "nn/op/op_table.inc"
 #undef OP
 };

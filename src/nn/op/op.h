@@ -120,8 +120,71 @@ typedef struct sq_window {
     int64_t in[SQ_MAX_SPATIAL], out[SQ_MAX_SPATIAL];
     int64_t group;
 } sq_window;
-/** For Conv, ConvTranspose, MaxPool, AveragePool, LpPool and the global pools. */
+/** For the convolutions (DeformConv, ConvInteger and QLinearConv too), MaxPool, AveragePool, LpPool
+ * and the global pools. */
 SQUALL_MUST_USE squall_status sq_op_window(const sq_step *step, sq_window *out, squall_error *err);
+
+/** What Attention works on. */
+typedef struct sq_attention {
+    int64_t batch, q_heads, kv_heads;         /* heads of the query share those of key and value */
+    int64_t q_length, past_length, kv_length; /* kv_length: past and present */
+    int64_t size, v_size;                     /* of one key, of one value */
+} sq_attention;
+SQUALL_MUST_USE squall_status sq_op_attention_sizes(const sq_step *step, sq_attention *out,
+                                                    squall_error *err);
+
+/** What RNN, GRU and LSTM work on. */
+typedef struct sq_recurrence {
+    int64_t gates, directions, length, batch, input, hidden;
+    bool reverse;     /* the one direction is backwards */
+    bool batch_first; /* attribute "layout" is 1 */
+} sq_recurrence;
+SQUALL_MUST_USE squall_status sq_op_recurrence(const sq_step *step, sq_recurrence *out,
+                                               squall_error *err);
+
+/** What DFT works on. */
+typedef struct sq_dft {
+    uint32_t axis;
+    int64_t length;
+    bool inverse, onesided;
+} sq_dft;
+SQUALL_MUST_USE squall_status sq_op_dft_sizes(const sq_step *step, sq_dft *out, squall_error *err);
+
+/** What Col2Im works on. */
+typedef struct sq_col2im {
+    uint32_t spatial;
+    int64_t image[SQUALL_MAX_DIMS], kernel[SQUALL_MAX_DIMS], stride[SQUALL_MAX_DIMS];
+    int64_t dilation[SQUALL_MAX_DIMS], pad[SQUALL_MAX_DIMS]; /* pad: at the beginning */
+    int64_t count[SQUALL_MAX_DIMS];                          /* places of the window */
+    int64_t kernels, places;                                 /* products of the sizes */
+} sq_col2im;
+SQUALL_MUST_USE squall_status sq_op_col2im_sizes(const sq_step *step, sq_col2im *out,
+                                                 squall_error *err);
+
+/** An Einsum's equation: the axes of the output, then those that are summed over, with the stride
+ * of each operand along each. */
+#define SQ_EINSUM_AXES 32
+typedef struct sq_einsum {
+    uint32_t out_rank, axes; /* axes out_rank..axes-1 are summed over */
+    int64_t dims[SQ_EINSUM_AXES];
+    int64_t stride[SQ_MAX_INPUTS][SQ_EINSUM_AXES]; /* elements; 0 where it has no such axis */
+} sq_einsum;
+SQUALL_MUST_USE squall_status sq_op_einsum(const sq_step *step, sq_einsum *out, squall_error *err);
+
+/** Slices of a tensor along `axis` (-1: single elements), as Unique compares them. */
+typedef struct sq_slices {
+    const squall_tensor *tensor;
+    size_t count, outer, inner;
+} sq_slices;
+/** @return SQUALL_E_LIMIT when there are more than pairwise comparison can take. */
+SQUALL_MUST_USE squall_status sq_op_slices(const sq_step *step, sq_slices *out, squall_error *err);
+/** Below, at or above 0: slice `a` sorts before, as, or behind slice `b`; a NaN is the largest. */
+int sq_op_slices_compare(const sq_slices *slices, size_t a, size_t b);
+
+/** The boxes that NonMaxSuppression takes: [count][3] numbers of batch, class and box into `out`,
+ * which may be NULL to count them. */
+SQUALL_MUST_USE squall_status sq_op_select_boxes(const sq_step *step, int64_t *out, int64_t *count,
+                                                 squall_error *err);
 
 /** Multiply-accumulates of a step (convolutions, products of matrices); 0 for the others. */
 uint64_t sq_op_macs(const sq_step *step);

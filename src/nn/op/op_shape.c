@@ -122,6 +122,45 @@ squall_status sq_op_axis(const sq_step *step, int64_t axis, uint32_t rank, uint3
     return SQUALL_OK;
 }
 
+squall_status sq_op_need_data(const sq_step *step, uint32_t index, const char *what,
+                              squall_error *err)
+{
+    if (step->in[index].data || squall_tensor_count(&step->in[index]) == 0) {
+        return SQUALL_OK;
+    }
+    return SQ_STEP_FAIL(SQUALL_E_UNSUPPORTED,
+                        "the shape of its output hangs on input %" PRIu32
+                        " (%s), which is not constant",
+                        index, what);
+}
+
+squall_status sq_op_need_one(const sq_step *step, uint32_t index, const char *what,
+                             squall_error *err)
+{
+    if (squall_tensor_count(&step->in[index]) == 1) {
+        return SQUALL_OK;
+    }
+    char text[SQ_TENSOR_TEXT];
+    return SQ_STEP_FAIL(SQUALL_E_SHAPE, "input %" PRIu32 " (%s) is %s; it must be one number",
+                        index, what, sq_tensor_format(&step->in[index], text));
+}
+
+squall_status sq_op_need_shape(const sq_step *step, uint32_t index, const char *what, uint32_t rank,
+                               const int64_t *dims, squall_error *err)
+{
+    if (!sq_op_has(step, index)) {
+        return SQUALL_OK;
+    }
+    squall_tensor wanted = {.dtype = step->in[index].dtype, .rank = rank};
+    memcpy(wanted.dims, dims, rank * sizeof *dims);
+    if (sq_tensor_same_type(&wanted, &step->in[index])) {
+        return SQUALL_OK;
+    }
+    char given[SQ_TENSOR_TEXT], text[SQ_TENSOR_TEXT];
+    return SQ_STEP_FAIL(SQUALL_E_SHAPE, "input %" PRIu32 " (%s) is %s; it must be %s", index, what,
+                        sq_tensor_format(&step->in[index], given), sq_tensor_format(&wanted, text));
+}
+
 squall_status sq_op_input_ints(const sq_step *step, uint32_t index, const char *what,
                                size_t capacity, int64_t *out, size_t *count, squall_error *err)
 {
@@ -132,12 +171,7 @@ squall_status sq_op_input_ints(const sq_step *step, uint32_t index, const char *
                             "input %" PRIu32 " (%s) is %s; it must be a list of integers", index,
                             what, sq_tensor_format(in, text));
     }
-    if (!in->data) {
-        return SQ_STEP_FAIL(SQUALL_E_UNSUPPORTED,
-                            "the shape of its output hangs on input %" PRIu32
-                            " (%s), which is not constant",
-                            index, what);
-    }
+    SQ_TRY(sq_op_need_data(step, index, what, err));
     const size_t given = squall_tensor_count(in);
     if (given > capacity) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE, "input %" PRIu32 " (%s) has %zu numbers, at most %zu",
@@ -163,7 +197,7 @@ squall_status sq_op_ints(const sq_step *step, uint32_t index, const char *name, 
                             *count, capacity);
     }
     *given = values != NULL;
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = 0; values && i < *count; i++) {
         out[i] = values[i];
     }
     return SQUALL_OK;

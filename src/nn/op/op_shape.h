@@ -56,6 +56,19 @@ squall_status sq_op_axis(const sq_step *step, int64_t axis, uint32_t rank, uint3
 squall_status sq_op_input_ints(const sq_step *step, uint32_t index, const char *what,
                                size_t capacity, int64_t *out, size_t *count, squall_error *err);
 
+/** Input `index` has data, for its values decide on the shape of the output. SQUALL_E_UNSUPPORTED
+ * when it is not constant. */
+squall_status sq_op_need_data(const sq_step *step, uint32_t index, const char *what,
+                              squall_error *err);
+
+/** Input `index` is one number. */
+squall_status sq_op_need_one(const sq_step *step, uint32_t index, const char *what,
+                             squall_error *err);
+
+/** Input `index` has the rank and the sizes given; one that is absent passes. */
+squall_status sq_op_need_shape(const sq_step *step, uint32_t index, const char *what, uint32_t rank,
+                               const int64_t *dims, squall_error *err);
+
 /** The integers that older opsets hold in attribute `name` and newer ones in input `index`;
  * `*given` tells whether there were any. */
 squall_status sq_op_ints(const sq_step *step, uint32_t index, const char *name, size_t capacity,

@@ -93,3 +93,15 @@ squall_status sq_op_shape_cumsum(sq_step *step, squall_error *err)
     }
     return sq_op_set_like(step, 0, err);
 }
+
+squall_status sq_op_shape_det(sq_step *step, squall_error *err)
+{
+    const squall_tensor *in = &step->in[0];
+    SQ_TRY(sq_op_need_float(step, 0, err));
+    if (in->rank < 2 || in->dims[in->rank - 1] != in->dims[in->rank - 2]) {
+        char text[SQ_TENSOR_TEXT];
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "%s holds no square matrices",
+                            sq_tensor_format(in, text));
+    }
+    return sq_op_set(step, 0, in->dtype, in->rank - 2, in->dims, err);
+}

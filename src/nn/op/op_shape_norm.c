@@ -64,6 +64,9 @@ squall_status sq_op_shape_layer_norm(sq_step *step, squall_error *err)
     uint32_t axis;
     SQ_TRY(sq_op_need_float(step, 0, err));
     SQ_TRY(sq_op_axis(step, sq_attr_int(step->attrs, "axis", -1), in->rank, &axis, err));
+    if (step->op == SQ_OP_RMSNormalization && (step->in_count > 2 || step->out_count > 1)) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "it takes 2 inputs and gives 1 output");
+    }
     for (uint32_t i = 1; i < step->in_count; i++) { /* scale and bias broadcast to the input */
         if (!sq_op_has(step, i)) {
             continue;
@@ -95,4 +98,42 @@ squall_status sq_op_shape_layer_norm(sq_step *step, squall_error *err)
     SQ_TRY(sq_op_set_like(step, 0, err));
     SQ_TRY(sq_op_set(step, 1, (squall_dtype)stash, in->rank, dims, err));
     return sq_op_set(step, 2, (squall_dtype)stash, in->rank, dims, err);
+}
+
+squall_status sq_op_shape_lp_norm(sq_step *step, squall_error *err)
+{
+    const int64_t p = sq_attr_int(step->attrs, "p", 2);
+    uint32_t axis;
+    SQ_TRY(sq_op_need_float(step, 0, err));
+    SQ_TRY(sq_op_axis(step, sq_attr_int(step->attrs, "axis", -1), step->in[0].rank, &axis, err));
+    if (p != 1 && p != 2) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "p is %" PRId64 "; it must be 1 or 2", p);
+    }
+    return sq_op_set_like(step, 0, err);
+}
+
+squall_status sq_op_shape_lrn(sq_step *step, squall_error *err)
+{
+    const int64_t size = sq_attr_int(step->attrs, "size", 0);
+    SQ_TRY(sq_op_need_float(step, 0, err));
+    if (step->in[0].rank < 3 || size < 1) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "size %" PRId64 " on %" PRIu32 " dimensions", size,
+                            step->in[0].rank);
+    }
+    return sq_op_set_like(step, 0, err);
+}
+
+squall_status sq_op_shape_mean_variance(sq_step *step, squall_error *err)
+{
+    size_t count;
+    const int64_t *axes = sq_attr_ints(step->attrs, "axes", &count);
+    uint32_t set;
+    SQ_TRY(sq_op_need_float(step, 0, err));
+    if (axes) {
+        SQ_TRY(sq_op_axis_set(step, axes, count, step->in[0].rank, &set, err));
+    } else if (step->in[0].rank != 4) { /* without axes: 0, 2 and 3 */
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "%" PRIu32 " dimensions; without axes it takes 4",
+                            step->in[0].rank);
+    }
+    return sq_op_set_like(step, 0, err);
 }

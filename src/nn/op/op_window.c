@@ -166,19 +166,35 @@ static squall_status unslide(const sq_step *step, sq_window *window, uint32_t i,
     return SQUALL_OK;
 }
 
+/* Which input holds the weights of a convolution; 0: the operator is none. */
+static uint32_t weights_input(sq_op op)
+{
+    switch (op) {
+    case SQ_OP_Conv:
+    case SQ_OP_ConvTranspose:
+    case SQ_OP_ConvInteger:
+    case SQ_OP_DeformConv:
+        return 1;
+    case SQ_OP_QLinearConv:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
 /* Kernel sizes: from the weights of a convolution, the attribute of a pool. */
 static squall_status find_kernel(const sq_step *step, sq_window *window, squall_error *err)
 {
     const uint32_t spatial = window->spatial;
-    const bool convolution = step->op == SQ_OP_Conv || step->op == SQ_OP_ConvTranspose;
-    if (!convolution) {
+    const uint32_t weights_at = weights_input(step->op);
+    if (weights_at == 0) {
         size_t count;
         if (!sq_attr_ints(step->attrs, "kernel_shape", &count)) {
             return SQ_STEP_FAIL(SQUALL_E_SHAPE, "attribute 'kernel_shape' is missing");
         }
         return per_dimension(step, "kernel_shape", spatial, 1, 1, window->kernel, err);
     }
-    const squall_tensor *weights = &step->in[1];
+    const squall_tensor *weights = &step->in[weights_at];
     if (weights->rank != spatial + 2) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE,
                             "weights of %" PRIu32 " dimensions for an input of %" PRIu32,

@@ -1,4 +1,4 @@
-/* nn/ref/ref_axis.c - what runs along one axis: Softmax and its kin, CumSum, ArgMax. */
+/* nn/ref/ref_axis.c - what runs along one axis: Softmax and its kin, CumSum and CumProd, ArgMax. */
 #include "nn/ref/ref_ops.h"
 
 #include <math.h>
@@ -155,22 +155,25 @@ squall_status sq_ref_arg_reduce(const sq_call *call, squall_error *err)
     return SQUALL_OK;
 }
 
-static void cumsum_line(const line *along, bool exclusive, bool reverse)
+/* Sums, or products, of all that came before. */
+static void cumulate_line(const line *along, bool product, bool exclusive, bool reverse)
 {
     const bool as_int = !sq_ref_is_float(along->in->dtype);
-    double sum = 0;
-    uint64_t sum_int = 0;
+    double sum = product;
+    uint64_t sum_int = product;
     for (size_t i = 0; i < along->length; i++) {
         const size_t at = reverse ? along->length - 1 - i : i;
         const size_t index = along->first + at * (size_t)along->step;
         const double before = sum;
         const uint64_t before_int = sum_int;
         if (as_int) {
-            sum_int += (uint64_t)sq_tensor_get_int(along->in, index);
+            const uint64_t x = (uint64_t)sq_tensor_get_int(along->in, index);
+            sum_int = product ? sum_int * x : sum_int + x;
             const int64_t value = (int64_t)(exclusive ? before_int : sum_int);
             sq_ref_store_int(along->out, index, 1, &value);
         } else {
-            sum += sq_tensor_get_double(along->in, index);
+            const double x = sq_tensor_get_double(along->in, index);
+            sum = product ? sum * x : sum + x;
             line_store(along, at, exclusive ? before : sum);
         }
     }
@@ -192,7 +195,7 @@ squall_status sq_ref_cumsum(const sq_call *call, squall_error *err)
                                 .first = outer * over.length * over.inner + inner,
                                 .length = over.length,
                                 .step = (int64_t)over.inner};
-            cumsum_line(&along, exclusive, reverse);
+            cumulate_line(&along, step->op == SQ_OP_CumProd, exclusive, reverse);
         }
     }
     return SQUALL_OK;

@@ -6,8 +6,11 @@
 
 /* What the formulas need beside their two numbers. */
 typedef struct fold_context {
-    bool u64;  /* the 64 bits are unsigned */
-    bool fmod; /* Mod: the sign of the dividend, as in C, not of the divisor */
+    bool u64;     /* the 64 bits are unsigned */
+    bool fmod;    /* Mod: the sign of the dividend, as in C, not of the divisor */
+    bool left;    /* BitShift: towards the high bits */
+    int bits;     /* of an element */
+    double alpha; /* SwiGLU */
 } fold_context;
 
 /* acc = acc op x, for each of `count` */
@@ -55,6 +58,7 @@ FOLD(remainder_of, modulo(a, b, context->fmod))
 FOLD(least, isnan(a) || a < b ? a : b) /* a NaN on either side comes out */
 FOLD(greatest, isnan(a) || a > b ? a : b)
 FOLD(prelu, a < 0 ? a * b : a)
+FOLD(swiglu, a / (1 + exp(-context->alpha * a)) * b)
 FOLD(equal, a == b)
 FOLD(greater, a > b)
 FOLD(greater_or_equal, a >= b)
@@ -103,6 +107,20 @@ static int64_t power_of(int64_t base, int64_t exponent, bool u64)
     return (int64_t)result;
 }
 
+/* A shift by all the bits or more, or by less than none, leaves nothing but the sign. */
+static int64_t shifted(int64_t a, int64_t b, const fold_context *context)
+{
+    const bool outside = b < 0 || b >= context->bits; /* uint64 beyond 2^63 counts as negative */
+    if (context->left) {
+        return outside ? 0 : (int64_t)((uint64_t)a << b);
+    }
+    if (context->u64) {
+        return outside ? 0 : (int64_t)((uint64_t)a >> b);
+    }
+    const uint64_t sign = a < 0 ? UINT64_MAX : 0;
+    return (int64_t)(outside ? sign : b == 0 ? (uint64_t)a : (uint64_t)a >> b | sign << (64 - b));
+}
+
 static bool less_of(int64_t a, int64_t b, bool u64)
 {
     return u64 ? (uint64_t)a < (uint64_t)b : a < b;
@@ -117,6 +135,10 @@ FOLD_INT(remainder_int, modulo_int(a, b, context))
 FOLD_INT(least_int, less_of(a, b, context->u64) ? a : b)
 FOLD_INT(greatest_int, less_of(a, b, context->u64) ? b : a)
 FOLD_INT(prelu_int, a < 0 && !context->u64 ? (int64_t)((uint64_t)a * (uint64_t)b) : a)
+FOLD_INT(shift_int, shifted(a, b, context))
+FOLD_INT(bits_and_int, a &b)
+FOLD_INT(bits_or_int, a | b)
+FOLD_INT(bits_xor_int, a ^ b)
 FOLD_INT(and_int, a &&b)
 FOLD_INT(or_int, a || b)
 FOLD_INT(xor_int, !a != !b)
@@ -151,6 +173,11 @@ static const fold_row rows[] = {
     [SQ_OP_GreaterOrEqual] = {greater_or_equal, greater_or_equal_int},
     [SQ_OP_Less] = {less, less_int},
     [SQ_OP_LessOrEqual] = {less_or_equal, less_or_equal_int},
+    [SQ_OP_BitShift] = {NULL, shift_int},
+    [SQ_OP_BitwiseAnd] = {NULL, bits_and_int},
+    [SQ_OP_BitwiseOr] = {NULL, bits_or_int},
+    [SQ_OP_BitwiseXor] = {NULL, bits_xor_int},
+    [SQ_OP_SwiGLU] = {swiglu, NULL},
 };
 
 /* One run of outputs: elements `at`.. of the row whose operands start at `first`. */
@@ -208,13 +235,16 @@ squall_status sq_ref_fold(const sq_call *call, squall_error *err)
     fold_job job = {.step = step, .row = &rows[step->op], .walk = &walk};
     job.context.u64 = step->in[0].dtype == SQUALL_U64;
     job.context.fmod = sq_attr_int(step->attrs, "fmod", 0) != 0;
+    job.context.left = strcmp(sq_attr_string(step->attrs, "direction", ""), "LEFT") == 0;
+    job.context.bits = (int)(8 * squall_dtype_size(step->in[0].dtype));
+    job.context.alpha = sq_attr_float(step->attrs, "alpha", 1);
     SQ_TRY(sq_ref_activation_get(step, &job.activation, err));
     bool any_float = false;
     for (uint32_t k = 0; k < step->in_count; k++) {
         any_float = any_float || sq_ref_is_float(step->in[k].dtype);
     }
     if (any_float && !job.row->run) {
-        return sq_fail(err, SQUALL_E_SHAPE, step->name, "%s takes truth values, not numbers",
+        return sq_fail(err, SQUALL_E_SHAPE, step->name, "%s takes truth values or integers",
                        sq_op_name(step->op));
     }
     for (size_t row = 0; row < walk.rows; row++) {

@@ -1,8 +1,10 @@
-/* nn/ref/ref_matrix.c - MatMul and Gemm.
+/* nn/ref/ref_matrix.c - MatMul and Gemm, their kin of integers, Einsum and Det.
  *
  * A piece of work is up to SQ_REF_BLOCK rows of the result; sums are doubles, or 64-bit integers
  * that wrap. */
 #include "nn/ref/ref_ops.h"
+
+#include <math.h>
 
 /* y = a * b, each with its own strides; alpha, beta and c are Gemm's. */
 typedef struct product_job {
@@ -18,6 +20,8 @@ typedef struct product_job {
     double alpha, beta;
     size_t row_blocks;
     sq_ref_activation activation;
+    /* of the integer products: NULL for none; one number, or one a row of a or column of b */
+    const squall_tensor *a_zero, *b_zero, *a_scale, *b_scale, *y_scale, *y_zero;
 } product_job;
 
 /* Where the matrices of batch `batch` begin. */
@@ -66,6 +70,20 @@ static void product_run(void *arg, size_t index, int thread)
     }
 }
 
+/* Number `at` of a list, or the one that stands for all. */
+static int64_t zero_at(const squall_tensor *zero, size_t at)
+{
+    if (!zero) {
+        return 0;
+    }
+    return sq_tensor_get_int(zero, squall_tensor_count(zero) == 1 ? 0 : at);
+}
+
+static float scale_at(const squall_tensor *scale, size_t at)
+{
+    return (float)sq_tensor_get_double(scale, squall_tensor_count(scale) == 1 ? 0 : at);
+}
+
 static void product_run_int(void *arg, size_t index, int thread)
 {
     (void)thread;
@@ -82,10 +100,18 @@ static void product_run_int(void *arg, size_t index, int thread)
                                                                 k * (size_t)job->a_col);
                 const int64_t b = sq_tensor_get_int(job->b, b_at + k * (size_t)job->b_row +
                                                                 n * (size_t)job->b_col);
-                sum += (uint64_t)a * (uint64_t)b;
+                sum += ((uint64_t)a - (uint64_t)zero_at(job->a_zero, m)) *
+                       ((uint64_t)b - (uint64_t)zero_at(job->b_zero, n));
             }
+            const size_t to = (batch * job->m + m) * job->n + n;
             const int64_t value = (int64_t)sum;
-            sq_ref_store_int(job->y, (batch * job->m + m) * job->n + n, 1, &value);
+            if (job->y_scale) {
+                const float scale = scale_at(job->a_scale, m) * scale_at(job->b_scale, n) /
+                                    scale_at(job->y_scale, 0);
+                sq_ref_requantise(job->y, to, value, scale, zero_at(job->y_zero, 0));
+            } else {
+                sq_ref_store_int(job->y, to, 1, &value);
+            }
         }
     }
 }
@@ -126,12 +152,10 @@ static void batch_strides(const product_job *job, const squall_tensor *tensor, u
 }
 
 /* As NumPy's matmul: a vector is a row on the left and a column on the right. */
-squall_status sq_ref_matmul(const sq_call *call, squall_error *err)
+static product_job matmul_job(const sq_call *call, const squall_tensor *a, const squall_tensor *b)
 {
-    (void)err;
-    const sq_step *step = call->step;
-    const squall_tensor *a = &step->in[0], *b = &step->in[1];
-    product_job job = {.call = call, .a = a, .b = b, .y = &step->out[0], .alpha = 1, .batches = 1};
+    product_job job = {
+        .call = call, .a = a, .b = b, .y = &call->step->out[0], .alpha = 1, .batches = 1};
     job.k = (size_t)a->dims[a->rank - 1];
     job.m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
     job.n = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
@@ -147,7 +171,41 @@ squall_status sq_ref_matmul(const sq_call *call, squall_error *err)
     }
     batch_strides(&job, a, a_batch, job.a_batch);
     batch_strides(&job, b, b_batch, job.b_batch);
-    run_job(&job, !sq_ref_is_float(a->dtype));
+    return job;
+}
+
+squall_status sq_ref_matmul(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const sq_step *step = call->step;
+    product_job job = matmul_job(call, &step->in[0], &step->in[1]);
+    run_job(&job, !sq_ref_is_float(step->in[0].dtype));
+    return SQUALL_OK;
+}
+
+squall_status sq_ref_matmul_integer(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const sq_step *step = call->step;
+    product_job job = matmul_job(call, &step->in[0], &step->in[1]);
+    job.a_zero = sq_ref_has_input(step, 2) ? &step->in[2] : NULL;
+    job.b_zero = sq_ref_has_input(step, 3) ? &step->in[3] : NULL;
+    run_job(&job, true);
+    return SQUALL_OK;
+}
+
+squall_status sq_ref_qlinear_matmul(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const squall_tensor *in = call->step->in;
+    product_job job = matmul_job(call, &in[0], &in[3]);
+    job.a_scale = &in[1];
+    job.a_zero = &in[2];
+    job.b_scale = &in[4];
+    job.b_zero = &in[5];
+    job.y_scale = &in[6];
+    job.y_zero = &in[7];
+    run_job(&job, true);
     return SQUALL_OK;
 }
 
@@ -178,5 +236,120 @@ squall_status sq_ref_gemm(const sq_call *call, squall_error *err)
     }
     SQ_TRY(sq_ref_activation_get(step, &job.activation, err));
     run_job(&job, false);
+    return SQUALL_OK;
+}
+
+/* Gauss's elimination with the largest pivot of the column, on a copy in scratch memory. */
+static double determinant(double *m, size_t n)
+{
+    double product = 1;
+    for (size_t k = 0; k < n; k++) {
+        size_t best = k;
+        for (size_t row = k + 1; row < n; row++) {
+            best = fabs(m[row * n + k]) > fabs(m[best * n + k]) ? row : best;
+        }
+        if (m[best * n + k] == 0) {
+            return 0;
+        }
+        for (size_t i = k; i < n && best != k; i++) {
+            const double held = m[k * n + i];
+            m[k * n + i] = m[best * n + i];
+            m[best * n + i] = held;
+        }
+        product *= best != k ? -m[k * n + k] : m[k * n + k];
+        for (size_t row = k + 1; row < n; row++) {
+            const double times = m[row * n + k] / m[k * n + k];
+            for (size_t i = k; i < n; i++) {
+                m[row * n + i] -= times * m[k * n + i];
+            }
+        }
+    }
+    return product;
+}
+
+size_t sq_ref_scratch_det(const sq_step *step, int threads)
+{
+    (void)threads;
+    const squall_tensor *in = &step->in[0];
+    const size_t n = in->rank > 1 ? (size_t)in->dims[in->rank - 1] : 0;
+    size_t doubles;
+    return sq_mul_size(n, n, &doubles) ? sq_ref_rows_bytes(doubles, 1) : SIZE_MAX;
+}
+
+squall_status sq_ref_det(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const squall_tensor *in = &call->step->in[0], *out = &call->step->out[0];
+    const size_t n = (size_t)in->dims[in->rank - 1];
+    const size_t matrices = squall_tensor_count(out);
+    double *matrix = call->scratch;
+    for (size_t i = 0; i < matrices; i++) {
+        sq_ref_load(in, i * n * n, 1, n * n, matrix);
+        const double value = determinant(matrix, n);
+        sq_ref_store(out, i, 1, &value);
+    }
+    return SQUALL_OK;
+}
+
+typedef struct einsum_job {
+    const sq_step *step;
+    sq_einsum sums;
+    size_t terms; /* of each sum */
+} einsum_job;
+
+/* A piece of work is one number of the result; its sum runs over the axes that are not in it. */
+static void einsum_run(void *arg, size_t index, int thread)
+{
+    (void)thread;
+    const einsum_job *job = arg;
+    const sq_einsum *sums = &job->sums;
+    const sq_step *step = job->step;
+    const bool as_int = !sq_ref_is_float(step->out[0].dtype);
+    size_t at[SQ_MAX_INPUTS] = {0}, left = index;
+    for (uint32_t i = sums->out_rank; i-- > 0;) {
+        const size_t place = left % (size_t)sums->dims[i];
+        left /= (size_t)sums->dims[i];
+        for (uint32_t k = 0; k < step->in_count; k++) {
+            at[k] += place * (size_t)sums->stride[k][i];
+        }
+    }
+    double sum = 0;
+    uint64_t sum_int = 0;
+    for (size_t term = 0; term < job->terms; term++) {
+        double product = 1;
+        uint64_t product_int = 1;
+        for (uint32_t k = 0; k < step->in_count; k++) {
+            size_t from = at[k], rest = term;
+            for (uint32_t i = sums->axes; i-- > sums->out_rank;) {
+                from += rest % (size_t)sums->dims[i] * (size_t)sums->stride[k][i];
+                rest /= (size_t)sums->dims[i];
+            }
+            if (as_int) {
+                product_int *= (uint64_t)sq_tensor_get_int(&step->in[k], from);
+            } else {
+                product *= sq_tensor_get_double(&step->in[k], from);
+            }
+        }
+        sum += product;
+        sum_int += product_int;
+    }
+    if (as_int) {
+        const int64_t value = (int64_t)sum_int;
+        sq_ref_store_int(&step->out[0], index, 1, &value);
+    } else {
+        sq_ref_store(&step->out[0], index, 1, &sum);
+    }
+}
+
+squall_status sq_ref_einsum(const sq_call *call, squall_error *err)
+{
+    einsum_job job = {.step = call->step, .terms = 1};
+    SQ_TRY(sq_op_einsum(call->step, &job.sums, err));
+    for (uint32_t i = job.sums.out_rank; i < job.sums.axes; i++) {
+        if (!sq_mul_size(job.terms, (size_t)job.sums.dims[i], &job.terms)) {
+            return sq_fail(err, SQUALL_E_LIMIT, call->step->name, "its sums overflow");
+        }
+    }
+    sq_pool_run(call->pool, einsum_run, &job, squall_tensor_count(&call->step->out[0]));
     return SQUALL_OK;
 }

@@ -1,4 +1,5 @@
-/* nn/ref/ref_norm.c - normalisations: by given statistics, by plane, by group, by row. */
+/* nn/ref/ref_norm.c - normalisations: by given statistics, by plane, by group, by row, by channels.
+ */
 #include "nn/ref/ref_ops.h"
 
 #include <math.h>
@@ -119,6 +120,10 @@ squall_status sq_ref_layer_norm(const sq_call *call, squall_error *err)
     for (size_t row = 0; row < rows; row++) {
         double mean, variance;
         moments(x, row * length, length, &mean, &variance);
+        if (step->op == SQ_OP_RMSNormalization) { /* the mean square, about 0 */
+            variance += mean * mean;
+            mean = 0;
+        }
         const double inverse = 1 / sqrt(variance + epsilon);
         for (size_t i = row * length; i < (row + 1) * length; i++) {
             double value = (sq_tensor_get_double(x, i) - mean) * inverse;
@@ -133,6 +138,129 @@ squall_status sq_ref_layer_norm(const sq_call *call, squall_error *err)
         }
         if (sq_ref_has_output(step, 2)) {
             sq_ref_store(&step->out[2], row, 1, &inverse);
+        }
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_ref_lp_norm(const sq_call *call, squall_error *err)
+{
+    const sq_step *step = call->step;
+    const squall_tensor *x = &step->in[0];
+    const bool magnitude = sq_attr_int(step->attrs, "p", 2) == 1;
+    int64_t axis;
+    SQ_TRY(sq_ref_axis_find(step, sq_attr_int(step->attrs, "axis", -1), x->rank, &axis, err));
+    const sq_ref_axis over = sq_ref_axis_of(x, axis);
+    for (size_t row = 0; row < over.outer * over.inner; row++) {
+        const size_t first = row / over.inner * over.length * over.inner + row % over.inner;
+        double sum = 0;
+        for (size_t i = 0; i < over.length; i++) {
+            const double value = sq_tensor_get_double(x, first + i * over.inner);
+            sum += magnitude ? fabs(value) : value * value;
+        }
+        const double norm = magnitude ? sum : sqrt(sum);
+        for (size_t i = 0; i < over.length; i++) {
+            const double value = sq_tensor_get_double(x, first + i * over.inner);
+            const double scaled = norm == 0 ? 0 : value / norm;
+            sq_ref_store(&step->out[0], first + i * over.inner, 1, &scaled);
+        }
+    }
+    return SQUALL_OK;
+}
+
+/* x / (bias + alpha / size * sum of the squares of `size` channels about its own) ^ beta */
+squall_status sq_ref_lrn(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const sq_step *step = call->step;
+    const squall_tensor *x = &step->in[0];
+    const double alpha = sq_attr_float(step->attrs, "alpha", 1e-4f);
+    const double beta = sq_attr_float(step->attrs, "beta", 0.75f);
+    const double bias = sq_attr_float(step->attrs, "bias", 1);
+    const int64_t size = sq_attr_int(step->attrs, "size", 1);
+    const int64_t channels = x->dims[1], before = (size - 1) / 2, behind = size - 1 - before;
+    const size_t plane = sq_ref_product(x->dims, 2, x->rank);
+    const size_t total = squall_tensor_count(x);
+    for (size_t i = 0; i < total; i++) {
+        const int64_t c = (int64_t)(i / plane % (size_t)channels);
+        const int64_t from = before < c ? c - before : 0;
+        const int64_t to = behind < channels - 1 - c ? c + behind : channels - 1;
+        const size_t first = i - (size_t)c * plane; /* the same place in channel 0 */
+        double sum = 0;
+        for (int64_t k = from; k <= to; k++) {
+            const double value = sq_tensor_get_double(x, first + (size_t)k * plane);
+            sum += value * value;
+        }
+        const double scaled =
+            sq_tensor_get_double(x, i) / pow(bias + alpha / (double)size * sum, beta);
+        sq_ref_store(&step->out[0], i, 1, &scaled);
+    }
+    return SQUALL_OK;
+}
+
+/* Where element `at` of x begins its group: the places along `gone` axes set to 0. */
+static size_t group_start(const squall_tensor *x, const bool *gone, size_t at)
+{
+    size_t start = 0, stride = 1;
+    for (uint32_t i = x->rank; i-- > 0;) {
+        const size_t size = (size_t)x->dims[i];
+        start += gone[i] ? 0 : at % size * stride;
+        at /= size;
+        stride *= size;
+    }
+    return start;
+}
+
+/* Element `index` of the group that begins at `start`. */
+static size_t group_element(const squall_tensor *x, const bool *gone, size_t start, size_t index)
+{
+    size_t stride = 1;
+    for (uint32_t i = x->rank; i-- > 0;) {
+        const size_t size = (size_t)x->dims[i];
+        if (gone[i]) {
+            start += index % size * stride;
+            index /= size;
+        }
+        stride *= size;
+    }
+    return start;
+}
+
+/* (x - mean) / (deviation + 1e-9), as the operator's function has it. */
+squall_status sq_ref_mean_variance(const sq_call *call, squall_error *err)
+{
+    const sq_step *step = call->step;
+    const squall_tensor *x = &step->in[0];
+    static const int64_t usual[] = {0, 2, 3};
+    size_t count, group = 1;
+    const int64_t *axes = sq_attr_ints(step->attrs, "axes", &count);
+    bool gone[SQUALL_MAX_DIMS] = {false};
+    count = axes ? count : 3;
+    for (size_t i = 0; i < count; i++) {
+        int64_t axis;
+        SQ_TRY(sq_ref_axis_find(step, axes ? axes[i] : usual[i], x->rank, &axis, err));
+        gone[axis] = true;
+        group *= (size_t)x->dims[axis];
+    }
+    const size_t total = squall_tensor_count(x);
+    for (size_t first = 0; first < total; first++) {
+        if (group_start(x, gone, first) != first) {
+            continue; /* not the first of its group */
+        }
+        double sum = 0, squares = 0;
+        for (size_t i = 0; i < group; i++) {
+            sum += sq_tensor_get_double(x, group_element(x, gone, first, i));
+        }
+        const double mean = sum / (double)group;
+        for (size_t i = 0; i < group; i++) {
+            const double d = sq_tensor_get_double(x, group_element(x, gone, first, i)) - mean;
+            squares += d * d;
+        }
+        const double deviation = sqrt(squares / (double)group) + 1e-9;
+        for (size_t i = 0; i < group; i++) {
+            const size_t at = group_element(x, gone, first, i);
+            const double value = (sq_tensor_get_double(x, at) - mean) / deviation;
+            sq_ref_store(&step->out[0], at, 1, &value);
         }
     }
     return SQUALL_OK;

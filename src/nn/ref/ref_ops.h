@@ -36,6 +36,10 @@ double *sq_ref_rows(const sq_call *call, size_t doubles, int thread);
 void sq_ref_add_scaled(double *acc, size_t pitch, int64_t acc_step, int block, const double *weight,
                        const double *row, int64_t row_step, size_t count);
 
+/** Element `at` of `out` becomes sum * scale + zero: one product in float, rounded to nearest even,
+ * held to the range of the type. */
+void sq_ref_requantise(const squall_tensor *out, size_t at, int64_t sum, float scale, int64_t zero);
+
 /** What attribute "sq_activation" asks for. */
 typedef struct sq_ref_activation {
     sq_activation kind;

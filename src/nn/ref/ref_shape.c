@@ -52,6 +52,20 @@ squall_status sq_ref_cast(const sq_call *call, squall_error *err)
     return SQUALL_OK;
 }
 
+squall_status sq_ref_bit_cast(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const squall_tensor *in = &call->step->in[0], *out = &call->step->out[0];
+    const uint8_t *from = in->data;
+    uint8_t *to = out->data;
+    const size_t bytes = squall_tensor_bytes(out);
+    for (size_t i = 0; i < bytes; i++) { /* a bool is 0 or 1, on either side */
+        const bool truth = in->dtype == SQUALL_BOOL || out->dtype == SQUALL_BOOL;
+        to[i] = truth ? from[i] != 0 : from[i];
+    }
+    return SQUALL_OK;
+}
+
 squall_status sq_ref_transpose(const sq_call *call, squall_error *err)
 {
     (void)err;

@@ -53,6 +53,7 @@ UNARY(sigmoid, 1 / (1 + exp(-x)))
 UNARY(hard_sigmoid, hard_sigmoid_of(x, p[0], p[1]))
 UNARY(hard_swish, x *hard_sigmoid_of(x, 1.0 / 6, 0.5))
 UNARY(mish, x *tanh(softplus_of(x)))
+UNARY(swish, x / (1 + exp(-p[0] * x)))
 UNARY(softplus, softplus_of(x))
 UNARY(softsign, x / (1 + fabs(x)))
 UNARY(hyperbolic_tangent, tanh(x))
@@ -104,6 +105,7 @@ UNARY_INT(relu_int, x < 0 ? 0 : x)
 UNARY_INT(negative_int, negated(x))
 UNARY_INT(absolute_int, x < 0 ? negated(x) : x)
 UNARY_INT(sign_int, (x > 0) - (x < 0))
+UNARY_INT(bits_not_int, ~x)
 
 /* An attribute that the formula reads as p[i]. */
 typedef struct unary_param {
@@ -160,6 +162,8 @@ static const unary_row rows[] = {
     [SQ_OP_IsNaN] = {is_nan, NULL, {{0}}},
     [SQ_OP_IsInf] = {is_inf, NULL, {{"detect_negative", 1}, {"detect_positive", 1}}},
     [SQ_OP_Not] = {logical_not, NULL, {{0}}},
+    [SQ_OP_Swish] = {swish, NULL, {{"alpha", 1}}},
+    [SQ_OP_BitwiseNot] = {NULL, bits_not_int, {{0}}},
 };
 
 /* A number, or whether a text asks for more than "none" (Gelu's approximation). */

@@ -17,7 +17,7 @@ static void test_every_operator_has_a_row(void **state)
             continue;
         }
         known++;
-        /* one type of each class: some row takes it, unless there is none */
+        /* one type of each class: some row takes it, or says what else is wrong with the step */
         static const squall_dtype types[] = {SQUALL_F32, SQUALL_I32, SQUALL_BOOL};
         size_t taken = 0;
         for (size_t i = 0; i < 3; i++) {
@@ -29,7 +29,9 @@ static void test_every_operator_has_a_row(void **state)
             f.out[0].data = NULL;
             sq_tactic tactic;
             sq_reason why;
-            taken += sq_ref_backend.tactics(&f.step, 1, &tactic, &why);
+            taken += sq_ref_backend.tactics(&f.step, 1, &tactic, &why) > 0 ||
+                     (strstr(why.text, "not an operator") == NULL &&
+                      strstr(why.text, "does not take") == NULL);
             fixture_close(&f);
         }
         if (taken == 0) {
