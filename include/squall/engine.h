@@ -21,6 +21,11 @@ typedef struct squall_engine_options {
     uint32_t struct_size;
     int32_t
         portable; /**< not 0: use the portable plan (plain C), not this host's kernels; default 0 */
+    int32_t native; /**< not 0: refuse an engine whose device plan does not fit this host, where
+                         otherwise the portable one would be used; default 0 */
+    const char *trusted_keys; /**< borrowed; file of public keys (squall/sign.h): an engine that
+                                 none of them signed is refused before anything in it is used; NULL:
+                                   anybody's engine will do */
 } squall_engine_options;
 SQUALL_API void squall_engine_options_init(squall_engine_options *options);
 
@@ -30,8 +35,9 @@ SQUALL_API void squall_engine_options_init(squall_engine_options *options);
  *
  * When its device section was built for another kind of host the portable plan is used and `notes`
  * says why and what to run.
- * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT; SQUALL_E_VERSION; SQUALL_E_TRUNCATED;
- *         SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
+ * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT (not an engine); SQUALL_E_TRUNCATED;
+ *         SQUALL_E_VERSION; SQUALL_E_SIGNATURE; SQUALL_E_MISMATCH (for another device, with
+ *         `native`); SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_engine_open(const char *path,
                                                             const squall_engine_options *options,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_engine.h"
 #include "cli/cli_npy.h"
 
 enum { MAX_IO = 16 };
@@ -11,7 +12,8 @@ enum { MAX_IO = 16 };
 /* What was asked for on the command line. */
 typedef struct request {
     int32_t threads, profile, runs, warmup;
-    bool layers, json, portable;
+    bool layers, json;
+    cli_engine open;
     cli_list inputs, references; /* .npy files */
 } request;
 
@@ -45,11 +47,8 @@ static void fill(squall_tensor *tensor)
 static squall_status prepare(bench *b, const request *want, const char *path, squall_notes *notes,
                              squall_error *err)
 {
-    squall_engine_options options;
-    squall_engine_options_init(&options);
-    options.portable = want->portable;
     const double start = sq_clock_s();
-    SQ_TRY(squall_engine_open(path, &options, &b->engine, notes, err));
+    SQ_TRY(cli_engine_open(&want->open, path, &b->engine, notes, err));
     b->input_count = squall_engine_input_count(b->engine);
     b->output_count = squall_engine_output_count(b->engine);
     if (b->input_count > MAX_IO || b->output_count > MAX_IO) {
@@ -247,7 +246,7 @@ static int run(int argc, char **argv)
          .list = &want.references,
          .help = "what the output should be; may be given again"},
         {.name = "layers", .flag = &want.layers, .help = "time of each step"},
-        {.name = "portable", .flag = &want.portable, .help = "run the portable plan"},
+        CLI_ENGINE_OPTIONS(want.open),
         {.name = "json", .flag = &want.json, .help = "print JSON"},
     };
     if (!cli_parse(&cli_bench, options, sizeof options / sizeof options[0], argc, argv, &paths,

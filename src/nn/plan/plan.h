@@ -113,4 +113,21 @@ SQUALL_MUST_USE squall_status sq_engine_check_weights(const sq_engine_file *file
 
 void sq_engine_free(sq_engine_file *file);
 
+/** Public keys that are trusted, from a file of them. */
+typedef struct sq_keys {
+    unsigned char *keys; /* owned, [count][SQ_SIGN_PUBLIC_BYTES]; at least one */
+    size_t count;
+    char *path; /* owned; for messages */
+} sq_keys;
+
+SQUALL_MUST_USE squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err);
+void sq_keys_free(sq_keys *keys);
+
+/** Whether an engine is what one of the keys signed; nothing but header and table is looked at
+ * before that is known. `signer` is filled, SQ_SIGN_PUBLIC_BYTES; may be NULL. SQUALL_E_SIGNATURE.
+ */
+SQUALL_MUST_USE squall_status sq_engine_check_signature(const unsigned char *bytes, size_t size,
+                                                        const char *name, const sq_keys *keys,
+                                                        unsigned char *signer, squall_error *err);
+
 #endif /* SQ_NN_PLAN_PLAN_H */

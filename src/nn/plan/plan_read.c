@@ -5,80 +5,17 @@
 
 #include "nn/plan/plan_internal.h"
 
-typedef struct section {
-    uint32_t id, flags;
-    uint64_t offset, size;
-    const unsigned char *hash; /* in the table */
-} section;
-
 typedef struct reader {
+    sq_sections sections;
     const unsigned char *bytes;
     size_t size;
     const char *name;
     sq_engine_file *file;
-    section sections[SQ_MAX_SECTIONS];
-    uint32_t count;
 } reader;
 
-static const char *section_name(uint32_t id)
-{
-    static const char *const names[] = {"",       "portable plan", "device plan", "weights",
-                                        "chunks", "recipe",        "about",       "signature"};
-    return id < sizeof names / sizeof names[0] ? names[id] : "";
-}
-
-/* "rain.sqe: section 1 (portable plan)" */
-static const char *where_section(const reader *read, const section *part, char *text)
-{
-    snprintf(text, 128, "%.80s: section %" PRIu32 " (%s)", read->name, part->id,
-             section_name(part->id));
-    return text;
-}
-
-#define FAIL_SECTION(code, part, ...) \
-    sq_fail(err, (code), where_section(read, (part), (char[128]){0}), __VA_ARGS__)
-
-static squall_status check_head(reader *read, squall_error *err)
-{
-    const unsigned char *bytes = read->bytes;
-    if (read->size < SQ_ENGINE_MAGIC_BYTES ||
-        memcmp(bytes, SQ_ENGINE_MAGIC, SQ_ENGINE_MAGIC_BYTES) != 0) {
-        return sq_fail(err, SQUALL_E_FORMAT, read->name,
-                       "is not a squall engine; make one with squall build");
-    }
-    if (read->size < SQ_ENGINE_HEADER_BYTES) {
-        return sq_fail(err, SQUALL_E_TRUNCATED, read->name, "ends inside its header, at byte %zu",
-                       read->size);
-    }
-    const uint64_t format = sq_load_uint(bytes + SQ_HEADER_FORMAT, 4);
-    if (format != SQ_ENGINE_FORMAT) {
-        return sq_fail(err, SQUALL_E_VERSION, read->name,
-                       "is of format %" PRIu64 ", this squall reads format %d; run squall build "
-                       "again with this version",
-                       format, SQ_ENGINE_FORMAT);
-    }
-    const uint64_t file_bytes = sq_load_uint(bytes + SQ_HEADER_FILE_BYTES, 8);
-    if (file_bytes > read->size) {
-        return sq_fail(err, SQUALL_E_TRUNCATED, read->name,
-                       "has %zu of its %" PRIu64 " bytes; copy it again", read->size, file_bytes);
-    }
-    read->count = (uint32_t)sq_load_uint(bytes + SQ_HEADER_SECTIONS, 4);
-    if (file_bytes != read->size || read->count > SQ_MAX_SECTIONS ||
-        sq_load_uint(bytes + SQ_HEADER_BYTES, 4) != SQ_ENGINE_HEADER_BYTES ||
-        SQ_ENGINE_HEADER_BYTES + (size_t)read->count * SQ_ENGINE_TABLE_BYTES > read->size) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "has %zu bytes and %" PRIu32 " sections; its header says %" PRIu64
-                       " bytes, and at most %d sections are allowed",
-                       read->size, read->count, file_bytes, SQ_MAX_SECTIONS);
-    }
-    unsigned char hash[SQ_HASH_BYTES];
-    sq_engine_hash_head(bytes, read->count, hash);
-    if (memcmp(hash, bytes + SQ_HEADER_HASH, sizeof hash) != 0) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "its header does not match its hash; copy or build it again");
-    }
-    return SQUALL_OK;
-}
+#define FAIL_SECTION(code, part, ...)                                                            \
+    sq_fail(err, (code), sq_section_where(&read->sections, (part), (char[SQ_SECTION_WHERE]){0}), \
+            __VA_ARGS__)
 
 static bool all_zero(const unsigned char *bytes, size_t count)
 {
@@ -90,61 +27,12 @@ static bool all_zero(const unsigned char *bytes, size_t count)
     return true;
 }
 
-/* Sections lie one behind the other, aligned, with nothing but zeros between them. */
-static squall_status read_table(reader *read, squall_error *err)
-{
-    uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)read->count * SQ_ENGINE_TABLE_BYTES;
-    for (uint32_t i = 0; i < read->count; i++) {
-        const unsigned char *entry =
-            read->bytes + SQ_ENGINE_HEADER_BYTES + (size_t)i * SQ_ENGINE_TABLE_BYTES;
-        section *part = &read->sections[i];
-        part->id = (uint32_t)sq_load_uint(entry + SQ_TABLE_ID, 4);
-        part->flags = (uint32_t)sq_load_uint(entry + SQ_TABLE_FLAGS, 4);
-        part->offset = sq_load_uint(entry + SQ_TABLE_OFFSET, 8);
-        part->size = sq_load_uint(entry + SQ_TABLE_SIZE, 8);
-        part->hash = entry + SQ_TABLE_HASH;
-        if (part->offset % SQ_ALIGNMENT != 0 || part->offset < at || part->offset > read->size ||
-            part->offset - at >= SQ_ENGINE_PAGE_BYTES || part->size > read->size - part->offset ||
-            !all_zero(read->bytes + at, part->offset - at)) {
-            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
-                                "%" PRIu64 " bytes at %" PRIu64 " are not where a section may lie "
-                                "in %zu bytes",
-                                part->size, part->offset, read->size);
-        }
-        at = part->offset + part->size;
-        for (uint32_t j = 0; j < i; j++) {
-            if (read->sections[j].id == part->id) {
-                return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is there twice");
-            }
-        }
-        if (part->id > SQ_SECTION_SIGNATURE && (part->flags & SQ_SECTION_MANDATORY) != 0) {
-            return FAIL_SECTION(SQUALL_E_VERSION, part,
-                                "is needed, but this version of squall does not know it");
-        }
-    }
-    if (at != read->size) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "%" PRIu64 " bytes follow its last section", (uint64_t)(read->size - at));
-    }
-    return SQUALL_OK;
-}
-
-static const section *find_section(const reader *read, uint32_t id)
-{
-    for (uint32_t i = 0; i < read->count; i++) {
-        if (read->sections[i].id == id) {
-            return &read->sections[i];
-        }
-    }
-    return NULL;
-}
-
 /* Every section but the weights, whose chunks are checked when they are used, and the signature,
  * which signs the table. */
 static squall_status check_hashes(const reader *read, squall_error *err)
 {
-    for (uint32_t i = 0; i < read->count; i++) {
-        const section *part = &read->sections[i];
+    for (uint32_t i = 0; i < read->sections.count; i++) {
+        const sq_section *part = &read->sections.items[i];
         if (part->id == SQ_SECTION_WEIGHTS || part->id == SQ_SECTION_SIGNATURE) {
             continue;
         }
@@ -160,9 +48,10 @@ static squall_status check_hashes(const reader *read, squall_error *err)
 
 static squall_status read_weights(reader *read, squall_error *err)
 {
-    const section *weights = find_section(read, SQ_SECTION_WEIGHTS);
-    const section *chunks = find_section(read, SQ_SECTION_CHUNKS);
-    if (weights == NULL || chunks == NULL || find_section(read, SQ_SECTION_PORTABLE) == NULL) {
+    const sq_section *weights = sq_section_find(&read->sections, SQ_SECTION_WEIGHTS);
+    const sq_section *chunks = sq_section_find(&read->sections, SQ_SECTION_CHUNKS);
+    if (weights == NULL || chunks == NULL ||
+        sq_section_find(&read->sections, SQ_SECTION_PORTABLE) == NULL) {
         return sq_fail(err, SQUALL_E_CORRUPT, read->name,
                        "has no portable plan, no weights or no hashes of them");
     }
@@ -216,13 +105,13 @@ squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offse
 /* The plans of one section, one for each profile, checked. */
 static squall_status read_plans(reader *read, uint32_t id, sq_plan **out, squall_error *err)
 {
-    const section *part = find_section(read, id);
+    const sq_section *part = sq_section_find(&read->sections, id);
     sq_engine_file *file = read->file;
     if (part == NULL) {
         return SQUALL_OK;
     }
-    char where[128];
-    where_section(read, part, where);
+    char where[SQ_SECTION_WHERE];
+    sq_section_where(&read->sections, part, where);
     sq_plan *plans = sq_alloc(file->profile_count, sizeof *plans);
     if (plans == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, where, "no memory for its plans");
@@ -334,7 +223,7 @@ static squall_status read_header(reader *read, squall_error *err)
 
 static squall_status read_about(reader *read, squall_error *err)
 {
-    const section *part = find_section(read, SQ_SECTION_ABOUT);
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_ABOUT);
     sq_cursor cursor = {0};
     if (part != NULL) {
         cursor.data = read->bytes + part->offset;
@@ -368,7 +257,7 @@ static squall_status read_about(reader *read, squall_error *err)
 
 static squall_status read_recipe(reader *read, squall_error *err)
 {
-    const section *part = find_section(read, SQ_SECTION_RECIPE);
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECIPE);
     if (part == NULL) {
         return SQUALL_OK;
     }
@@ -389,8 +278,7 @@ static squall_status read_recipe(reader *read, squall_error *err)
 static squall_status read_parts(reader *read, squall_error *err)
 {
     sq_engine_file *file = read->file;
-    SQ_TRY(check_head(read, err));
-    SQ_TRY(read_table(read, err));
+    SQ_TRY(sq_sections_read(read->bytes, read->size, read->name, &read->sections, err));
     SQ_TRY(check_hashes(read, err));
     SQ_TRY(read_header(read, err));
     SQ_TRY(read_weights(read, err));

@@ -54,13 +54,12 @@ static void add_part(writer *work, uint32_t id, uint32_t flags, const void *data
         (part){.id = id, .flags = flags, .data = (const unsigned char *)data, .size = size};
 }
 
-/* Where each section begins; the weights at a page, so that what is not used is not read. */
+/* Where each section begins; returns where the last one ends. */
 static uint64_t lay_out(writer *work)
 {
     uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)work->count * SQ_ENGINE_TABLE_BYTES;
     for (uint32_t i = 0; i < work->count; i++) {
-        at = sq_round_up(at, work->parts[i].id == SQ_SECTION_WEIGHTS ? SQ_ENGINE_PAGE_BYTES
-                                                                     : SQ_ALIGNMENT);
+        at = sq_section_place(work->parts[i].id, at);
         work->parts[i].offset = at;
         at += work->parts[i].size;
     }
