@@ -78,9 +78,11 @@ enum {
     SQ_SECTION_CHUNKS = 4,  /* SHA-256 of each chunk of the weights */
     SQ_SECTION_RECIPE = 5,
     SQ_SECTION_ABOUT = 6,
-    SQ_SECTION_SIGNATURE = 7 /* the last; its hash is zero, since it signs the table */
+    SQ_SECTION_SIGNATURE = 7, /* the last; its hash is zero, since it signs the table */
+    SQ_SECTION_RANGES = 8,
+    SQ_SECTION_RECORD = 9 /* how the steps of the device plan came to their tactics */
 };
-#define SQ_SECTION_NEWEST    SQ_SECTION_SIGNATURE
+#define SQ_SECTION_NEWEST    SQ_SECTION_RECORD
 #define SQ_HEADER_TEXT       32 /* bytes of a text in the header, with its end */
 #define SQ_SECTION_MANDATORY 1u /* a reader that does not know the section must refuse the file */
 #define SQ_MAX_SECTIONS      32
@@ -168,5 +170,11 @@ uint64_t sq_load_uint(const unsigned char *at, unsigned bytes);
 void sq_plan_encode(const sq_plan *plan, sq_text *text);
 SQUALL_MUST_USE squall_status sq_plan_decode(sq_cursor *cursor, const char *where, sq_plan *plan,
                                              squall_error *err);
+
+/** What is known of how a plan's steps came to their tactics, as bytes, and back into its steps.
+ * SQUALL_E_CORRUPT when it is not of this plan. */
+void sq_record_encode(const sq_plan *plan, sq_text *text);
+SQUALL_MUST_USE squall_status sq_record_decode(sq_cursor *cursor, const char *where, sq_plan *plan,
+                                               squall_error *err);
 
 #endif /* SQ_NN_PLAN_PLAN_INTERNAL_H */

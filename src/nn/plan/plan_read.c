@@ -221,6 +221,15 @@ static squall_status read_header(reader *read, squall_error *err)
     return read_text(read, SQ_HEADER_ISA, &file->isa, err);
 }
 
+/* Where a fact is kept, or NULL when it is not known here. */
+static char **find_fact(sq_engine_file *file, const char *key)
+{
+    return strcmp(key, "model") == 0      ? &file->model_name
+           : strcmp(key, "command") == 0  ? &file->command
+           : strcmp(key, "compiler") == 0 ? &file->compiler
+                                          : NULL;
+}
+
 static squall_status read_about(reader *read, squall_error *err)
 {
     const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_ABOUT);
@@ -232,9 +241,9 @@ static squall_status read_about(reader *read, squall_error *err)
         for (uint32_t i = 0; i < count && !cursor.failed; i++) {
             char *key = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
             char *value = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
-            if (key != NULL && value != NULL && strcmp(key, "model") == 0 &&
-                read->file->model_name == NULL) {
-                read->file->model_name = value;
+            char **keep = key != NULL && value != NULL ? find_fact(read->file, key) : NULL;
+            if (keep != NULL && *keep == NULL) {
+                *keep = value;
                 value = NULL;
             }
             sq_free(key);
@@ -275,6 +284,69 @@ static squall_status read_recipe(reader *read, squall_error *err)
     return SQUALL_OK;
 }
 
+/* Batches that a profile takes beside its own; they hold that one, and their plans fit in memory by
+ * the limits that derived plans are held against. */
+static squall_status read_ranges(reader *read, squall_error *err)
+{
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RANGES);
+    sq_engine_file *file = read->file;
+    if (part == NULL) {
+        return SQUALL_OK;
+    }
+    const uint32_t inputs = file->portable[0].input_count;
+    const size_t count = (size_t)file->profile_count * inputs;
+    if (part->size != 16 * (uint64_t)count) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "has %" PRIu64 " bytes; %zu inputs need %zu",
+                            part->size, count, 16 * count);
+    }
+    file->ranges = sq_alloc(count, sizeof *file->ranges);
+    if (file->ranges == NULL) {
+        return FAIL_SECTION(SQUALL_E_MEMORY, part, "no memory for it");
+    }
+    sq_cursor cursor = {.data = read->bytes + part->offset, .size = part->size};
+    for (size_t i = 0; i < count; i++) {
+        const sq_plan *plan = &file->portable[i / inputs];
+        const squall_tensor *type = &plan->values[plan->inputs[i % inputs]].type;
+        const int64_t min = (int64_t)sq_cursor_uint(&cursor, 8);
+        const int64_t max = (int64_t)sq_cursor_uint(&cursor, 8);
+        if ((min != 0 || max != 0) &&
+            (type->rank == 0 || min < 1 || min > type->dims[0] || max < type->dims[0])) {
+            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
+                                "%" PRId64 " to %" PRId64 " of input %zu does not hold the size "
+                                "that it was planned for",
+                                min, max, i % inputs);
+        }
+        file->ranges[i] = (sq_batch_range){.min = min, .max = max};
+    }
+    return SQUALL_OK;
+}
+
+sq_batch_range sq_engine_range(const sq_engine_file *file, uint32_t profile, uint32_t input)
+{
+    const uint32_t inputs = file->portable[0].input_count;
+    return file->ranges != NULL ? file->ranges[(size_t)profile * inputs + input]
+                                : (sq_batch_range){0, 0};
+}
+
+static squall_status read_record(reader *read, squall_error *err)
+{
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECORD);
+    if (part == NULL || read->file->device == NULL) {
+        return SQUALL_OK;
+    }
+    char where[SQ_SECTION_WHERE];
+    sq_section_where(&read->sections, part, where);
+    sq_cursor cursor = {.data = read->bytes + part->offset, .size = part->size};
+    for (uint32_t p = 0; p < read->file->profile_count; p++) {
+        SQ_TRY(sq_record_decode(&cursor, where, &read->file->device[p], err));
+    }
+    if (cursor.at != cursor.size) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "%zu bytes follow its last profile",
+                            cursor.size - cursor.at);
+    }
+    return SQUALL_OK;
+}
+
 static squall_status read_parts(reader *read, squall_error *err)
 {
     sq_engine_file *file = read->file;
@@ -286,7 +358,9 @@ static squall_status read_parts(reader *read, squall_error *err)
     SQ_TRY(read_recipe(read, err));
     SQ_TRY(read_plans(read, SQ_SECTION_PORTABLE, &file->portable, err));
     SQ_TRY(read_plans(read, SQ_SECTION_DEVICE, &file->device, err));
-    return check_totals(read, err);
+    SQ_TRY(check_totals(read, err));
+    SQ_TRY(read_ranges(read, err));
+    return read_record(read, err);
 }
 
 squall_status sq_engine_read(const unsigned char *bytes, size_t size, const char *name,
@@ -321,6 +395,9 @@ void sq_engine_free(sq_engine_file *file)
     sq_free(file->model_name);
     sq_free(file->squall_version);
     sq_free(file->isa);
+    sq_free(file->command);
+    sq_free(file->compiler);
+    sq_free(file->ranges);
     sq_free(file->name);
     sq_free(file->chunk_checked);
     memset(file, 0, sizeof *file);

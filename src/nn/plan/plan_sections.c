@@ -9,7 +9,8 @@
 const char *sq_section_where(const sq_sections *sections, const sq_section *part, char *text)
 {
     static const char *const names[] = {"",       "portable plan", "device plan", "weights",
-                                        "chunks", "recipe",        "about",       "signature"};
+                                        "chunks", "recipe",        "about",       "signature",
+                                        "ranges", "record"};
     snprintf(text, SQ_SECTION_WHERE, "%.80s: section %" PRIu32 " (%s)", sections->name, part->id,
              part->id < sizeof names / sizeof names[0] ? names[part->id] : "");
     return text;

@@ -288,7 +288,9 @@ const char *squall_engine_text(const squall_engine *engine, const char *key)
     } texts[] = {{"model", engine->file.model_name},
                  {"model_sha256", engine->model_sha256},
                  {"squall_version", engine->file.squall_version},
-                 {"isa", engine->file.isa}};
+                 {"isa", engine->file.isa},
+                 {"command", engine->file.command},
+                 {"compiler", engine->file.compiler}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(texts[i].key, key) == 0) {
             return texts[i].text;
