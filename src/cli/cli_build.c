@@ -38,16 +38,17 @@ done:
 static json_t *report_json(const char *engine, const squall_build_report *report,
                            const squall_notes *notes)
 {
-    return json_pack("{s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "engine",
-                     engine, "seconds", report->seconds, "file_bytes",
-                     (json_int_t)report->file_bytes, "weight_bytes",
-                     (json_int_t)report->weight_bytes, "nodes", (json_int_t)report->nodes_in,
-                     "steps", (json_int_t)report->steps_out, "steps_on_ref",
-                     (json_int_t)report->steps_on_ref, "arena_bytes",
-                     (json_int_t)report->arena_bytes, "arena_bound_bytes",
-                     (json_int_t)report->arena_bound_bytes, "macs", (json_int_t)report->macs,
-                     "memory_bytes", (json_int_t)report->memory_bytes, "profiles",
-                     (json_int_t)report->profile_count, "notes", cli_notes_json(notes));
+    return json_pack(
+        "{s:s?, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}",
+        "engine", engine, "seconds", report->seconds, "file_bytes", (json_int_t)report->file_bytes,
+        "weight_bytes", (json_int_t)report->weight_bytes, "nodes", (json_int_t)report->nodes_in,
+        "steps", (json_int_t)report->steps_out, "steps_on_ref", (json_int_t)report->steps_on_ref,
+        "arena_bytes", (json_int_t)report->arena_bytes, "arena_bound_bytes",
+        (json_int_t)report->arena_bound_bytes, "macs", (json_int_t)report->macs, "memory_bytes",
+        (json_int_t)report->memory_bytes, "profiles", (json_int_t)report->profile_count,
+        "tactics_measured", (json_int_t)report->tactics_measured, "steps_by_time",
+        (json_int_t)report->steps_by_time, "steps_by_guess", (json_int_t)report->steps_by_guess,
+        "tuned_s", report->tuned_s, "notes", cli_notes_json(notes));
 }
 
 static void print_report(const char *engine, const squall_build_report *report)
@@ -69,10 +70,11 @@ static void print_report(const char *engine, const squall_build_report *report)
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *device, *out, *recipe, *grid_of, *memory_limit;
+    const char *device, *out, *recipe, *grid_of, *memory_limit, *tactics;
+    double tune_s;
     int32_t threads;
     cli_list shapes, profiles, buckets;
-    bool json, explain;
+    bool json, explain, strict;
     cli_input input;
 } request;
 
@@ -122,6 +124,9 @@ static squall_status build(const request *want, const char *model, squall_build_
     squall_build_options_init(&options);
     options.device = want->device;
     options.threads = want->threads;
+    options.tune_seconds = want->tune_s;
+    options.tactics_path = want->tactics;
+    options.tactics_strict = want->strict;
     SQ_TRY(read_shapes(want, &room, &options, err));
     if (want->memory_limit != NULL &&
         !cli_bytes_parse("memory-limit", want->memory_limit, &options.memory_limit_bytes)) {
@@ -176,6 +181,17 @@ static int run(int argc, char **argv)
          .argument = "512M",
          .text = &want.memory_limit,
          .help = "refuse an engine whose contexts take more memory than this"},
+        {.name = "tune-seconds",
+         .argument = "S",
+         .real = &want.tune_s,
+         .help = "time to spend on measuring tactics on this machine (default 0)"},
+        {.name = "tactics",
+         .argument = "FILE",
+         .text = &want.tactics,
+         .help = "measured times: used, and added to while tuning"},
+        {.name = "tactics-strict",
+         .flag = &want.strict,
+         .help = "measure nothing; refuse when the file lacks a time"},
         {.name = "device",
          .argument = "cpu|ref",
          .text = &want.device,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/compile/compile_internal.h"
+#include "nn/compile/compile_tactics.h"
 #include "nn/onnx/onnx.h"
 
 #if defined(__clang__)
@@ -39,6 +40,12 @@ static squall_status check_options(const squall_build_options *options, squall_e
                            "%" PRId64 " x %" PRId64 " is no grid; both must be at least 1",
                            options->buckets[i].height, options->buckets[i].width);
         }
+    }
+    if (!(options->tune_seconds >= 0) ||
+        (options->tactics_strict && options->tactics_path == NULL)) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "tactics",
+                       "%g s to tune (at least 0), %s file of times; strict needs one",
+                       options->tune_seconds, options->tactics_path != NULL ? "a" : "no");
     }
     if (options->recipe != NULL && strlen(options->recipe) > SQ_LIMIT_RECIPE) {
         return sq_fail(err, SQUALL_E_LIMIT, "recipe", "has %zu bytes, at most %zu are kept",
@@ -123,6 +130,9 @@ static char *describe(const squall_build_options *options)
     }
     if (options->memory_limit_bytes > 0) {
         sq_text_add(&text, " --memory-limit %zu", options->memory_limit_bytes);
+    }
+    if (options->tune_seconds > 0 || options->tactics_path != NULL) {
+        sq_text_add(&text, " --tactics FILE");
     }
     char *command = text.failed ? NULL : sq_strdup(text.data);
     if (command != NULL && strlen(command) > SQ_LIMIT_NAME) {
@@ -221,6 +231,61 @@ squall_status sq_compile_hash_model(const char *path, unsigned char *out, squall
     return SQUALL_OK;
 }
 
+/* Times as the options ask for them: from the file, when there is one yet. */
+static squall_status open_times(const squall_build_options *options, sq_times *times,
+                                squall_error *err)
+{
+    if (options->tactics_path == NULL) {
+        return SQUALL_OK;
+    }
+    squall_error problem;
+    const squall_status status = sq_times_read(times, options->tactics_path, &problem);
+    if (status == SQUALL_OK || (status == SQUALL_E_IO && options->tune_seconds > 0)) {
+        return SQUALL_OK; /* the first build makes it */
+    }
+    return sq_fail(err, status, problem.where, "%s", problem.text);
+}
+
+/* The job with a chooser by measured time around it. */
+static squall_status run_tuned(sq_compile_job *job, unsigned char **bytes, size_t *size,
+                               squall_error *err)
+{
+    const squall_build_options *options = job->options;
+    char device[160];
+    sq_times times = {0};
+    sq_tuner tuner = {.device = sq_device_key(options->threads, device, sizeof device),
+                      .build = SQUALL_PROJECT_VERSION ", " COMPILER,
+                      .threads = options->threads,
+                      .times = &times,
+                      .path = options->tactics_path,
+                      .budget_s = options->tactics_strict ? 0 : options->tune_seconds,
+                      .clock_s = sq_clock_s,
+                      .measure = sq_measure_run,
+                      .strict = options->tactics_strict != 0,
+                      .missing = job->notes};
+    squall_status status = open_times(options, &times, err);
+    if (status == SQUALL_OK) {
+        job->choose = sq_choose_tuned;
+        job->chooser = &tuner;
+        status = sq_compile_run(job, bytes, size, err);
+    }
+    if (status == SQUALL_OK && tuner.strict && tuner.guessed > 0) {
+        sq_free(*bytes);
+        *bytes = NULL;
+        status = sq_fail(err, SQUALL_E_MISMATCH, options->tactics_path,
+                         "holds no time for %" PRIu32 " steps on this device (%s) by this squall "
+                         "(%s); the notes say which: tune without --tactics-strict, or merge a "
+                         "file that has them",
+                         tuner.guessed, device, tuner.build);
+    }
+    job->report->tactics_measured = tuner.measured;
+    job->report->steps_by_time = tuner.known;
+    job->report->steps_by_guess = tuner.guessed;
+    job->report->tuned_s = tuner.spent_s;
+    sq_times_free(&times);
+    return status;
+}
+
 squall_status squall_build(const char *model_path, const squall_build_options *options,
                            const char *engine_path, squall_build_report *report,
                            squall_notes *notes, squall_error *err)
@@ -236,7 +301,15 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
     SQ_TRY(sq_compile_read_options(options, &want, err));
     SQ_TRY(sq_compile_hash_model(model_path, hash, err));
     SQ_TRY_GOTO(sq_onnx_read(model_path, &graph, notes, err));
-    SQ_TRY_GOTO(sq_compile_graph(graph, &want, true, hash, &bytes, &size, &made, notes, err));
+    sq_compile_job job = {.graph = graph,
+                          .options = &want,
+                          .optimise = true,
+                          .model_hash = hash,
+                          .report = &made,
+                          .notes = notes};
+    const bool tuned = want.tune_seconds > 0 || want.tactics_path != NULL;
+    SQ_TRY_GOTO(tuned ? run_tuned(&job, &bytes, &size, err)
+                      : sq_compile_run(&job, &bytes, &size, err));
     SQ_TRY_GOTO(sq_file_write(engine_path, bytes, size, err));
     made.seconds = sq_clock_s() - start;
     if (report != NULL) {
@@ -245,5 +318,23 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
 done:
     sq_free(bytes);
     sq_graph_destroy(&graph);
+    return status;
+}
+
+squall_status squall_tactics_merge(const char *const *paths, size_t path_count,
+                                   const char *out_path, size_t *total, squall_error *err)
+{
+    sq_times times = {0};
+    squall_status status = SQUALL_OK;
+    for (size_t i = 0; i < path_count && status == SQUALL_OK; i++) {
+        status = sq_times_read(&times, paths[i], err);
+    }
+    if (status == SQUALL_OK) {
+        status = sq_times_write(&times, out_path, err);
+    }
+    if (status == SQUALL_OK && total != NULL) {
+        *total = times.count;
+    }
+    sq_times_free(&times);
     return status;
 }
