@@ -11,12 +11,19 @@
 extern "C" {
 #endif
 
-/** A concrete shape for one input. */
+/** A shape for one input: concrete, or with a range of batches in dimension 0. Zero-initialise. */
 typedef struct squall_input_shape {
     const char *name; /**< borrowed; NULL means the only input */
-    uint32_t rank;
+    uint32_t rank; /**< with a range it may be 1: the other sizes are the model's or a bucket's */
     int64_t dims[SQUALL_MAX_DIMS];
+    int64_t batch_min, batch_max; /**< batches that contexts can be made for, around dims[0], which
+                                       is planned and tuned for; 0 and 0: dims[0] alone */
 } squall_input_shape;
+
+/** Height and width of a grid. */
+typedef struct squall_bucket {
+    int64_t height, width;
+} squall_bucket;
 
 /** How an engine is built. Set it up with squall_build_options_init(). */
 typedef struct squall_build_options {
@@ -24,12 +31,24 @@ typedef struct squall_build_options {
     const char *device; /**< "cpu" (default): this host's kernels, with the portable plan beside
                              them; "ref": the portable plan alone */
     int32_t threads;    /**< threads to plan scratch memory and tune for; 0: one a processor */
-    const squall_input_shape
-        *shapes; /**< borrowed; for inputs whose shape is not fixed in the model.
-               An input named twice makes a profile each: its k-th shape belongs
-               to profile k, and an input named fewer times keeps its last */
+    const squall_input_shape *shapes; /**< borrowed; for inputs whose shape is not fixed in the
+                                    model. An input named twice makes a profile each: its k-th shape
+                                    belongs to profile k, and an input named fewer times keeps its
+                                    last. An input of which only the batch is open, and that is not
+                                    named, gets the batches 1:8:32 */
     size_t shape_count;
     const char *recipe; /**< borrowed; feature recipe, JSON text, to travel in the engine; NULL */
+    const squall_bucket *buckets; /**< borrowed; each profile is made for each of these grids: the
+                                       last two sizes of inputs where they are open */
+    size_t bucket_count;
+    size_t memory_limit_bytes; /**< arena and scratch memory of a context, at its largest batch;
+                                    0: any */
+    double tune_seconds;       /**< time to spend on measuring tactics here; 0: none is measured */
+    const char *tactics_path;  /**< borrowed; file of measured times: what it holds for this device
+                                    and build is used, what is measured is added to it at once, so
+                                    that an interrupted build goes on where it was; NULL: none */
+    int32_t tactics_strict;    /**< not 0: measure nothing, and refuse when a choice is left for
+                                    which the file holds no time */
 } squall_build_options;
 SQUALL_API void squall_build_options_init(squall_build_options *options);
 
@@ -41,6 +60,13 @@ typedef struct squall_build_report {
     uint32_t steps_on_ref; /**< of them on the reference backend, though "cpu" was asked for */
     size_t arena_bytes, arena_bound_bytes; /**< largest over the profiles */
     uint64_t macs;                         /**< of the first profile */
+    size_t memory_bytes; /**< arena and scratch of a context, largest over profiles and batches */
+    uint32_t profile_count;
+    uint32_t tactics_measured; /**< by this build */
+    uint32_t steps_by_time;    /**< steps that had a choice, made by measured time */
+    uint32_t steps_by_guess;   /**< steps that had a choice, made by guess though times were asked
+                                    for: the budget was over */
+    double tuned_s;            /**< spent on measuring */
 } squall_build_report;
 
 /**
@@ -51,6 +77,8 @@ typedef struct squall_build_report {
  * @param notes   a line for each pass that changed something, each step that ran on ref and why,
  * and on failure one for every node that is not supported; may be NULL
  * @return SQUALL_OK; SQUALL_E_UNSUPPORTED; SQUALL_E_SHAPE (a shape is missing or does not fit);
+ *         SQUALL_E_MISMATCH when strict and times are missing, the notes say which;
+ *         SQUALL_E_LIMIT (also when the memory limit cannot be kept; the words say what would do);
  *         SQUALL_E_IO and the other codes of reading a file.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_build(const char *model_path,
@@ -58,6 +86,20 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_build(const char *model_path,
                                                       const char *engine_path,
                                                       squall_build_report *report,
                                                       squall_notes *notes, squall_error *err);
+
+/**
+ * Put files of measured times together; of two times for the same thing the shorter stays, whatever
+ * the order of the files.
+ *
+ * @param out_path  may be one of `paths`
+ * @param total  filled: how many times there are now; may be NULL
+ * @return SQUALL_OK; SQUALL_E_FORMAT naming the file and entry that are wrong; SQUALL_E_IO.
+ * @since 0.1
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_tactics_merge(const char *const *paths,
+                                                              size_t path_count,
+                                                              const char *out_path, size_t *total,
+                                                              squall_error *err);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,11 @@ typedef struct squall_engine_options {
     uint32_t struct_size;
     int32_t
         portable; /**< not 0: use the portable plan (plain C), not this host's kernels; default 0 */
+    int32_t native; /**< not 0: refuse an engine whose device plan does not fit this host, where
+                         otherwise the portable one would be used; default 0 */
+    const char *trusted_keys; /**< borrowed; file of public keys (squall/sign.h): an engine that
+                                 none of them signed is refused before anything in it is used; NULL:
+                                   anybody's engine will do */
 } squall_engine_options;
 SQUALL_API void squall_engine_options_init(squall_engine_options *options);
 
@@ -30,8 +35,9 @@ SQUALL_API void squall_engine_options_init(squall_engine_options *options);
  *
  * When its device section was built for another kind of host the portable plan is used and `notes`
  * says why and what to run.
- * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT; SQUALL_E_VERSION; SQUALL_E_TRUNCATED;
- *         SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
+ * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT (not an engine); SQUALL_E_TRUNCATED;
+ *         SQUALL_E_VERSION; SQUALL_E_SIGNATURE; SQUALL_E_MISMATCH (for another device, with
+ *         `native`); SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
  */
 SQUALL_MUST_USE SQUALL_API squall_status squall_engine_open(const char *path,
                                                             const squall_engine_options *options,
@@ -71,9 +77,30 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_engine_output(const squall_engin
                                                               squall_tensor *type,
                                                               squall_error *err);
 
+/** The sizes of dimension 0 (the batch) of an input that a profile takes, both included; equal when
+ * it takes its own alone. Memory is planned anew for a batch that is not the profile's own. */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_batches(const squall_engine *engine,
+                                                               size_t profile, size_t input,
+                                                               int64_t *min, int64_t *max,
+                                                               squall_error *err);
+
+/**
+ * The profile that takes inputs of these types: one that was planned for just them, else one whose
+ * batches hold theirs.
+ *
+ * @param inputs  borrowed; [input_count], types alone
+ * @return SQUALL_OK; SQUALL_E_SHAPE with what each profile takes in words; SQUALL_E_ARGUMENT for a
+ *         wrong number of inputs.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_find_profile(const squall_engine *engine,
+                                                                    const squall_tensor *inputs,
+                                                                    size_t input_count, size_t *out,
+                                                                    squall_error *err);
+
 /** The feature recipe (JSON) that travels in it, or NULL; borrowed. */
 SQUALL_API const char *squall_engine_recipe(const squall_engine *engine);
-/** What is known of it: "model", "model_sha256", "squall_version", "isa"; NULL for another key. */
+/** What is known of it: "model", "model_sha256", "squall_version", "isa", "command" (the build as a
+ * command), "compiler"; NULL for another key, or what is not known. */
 SQUALL_API const char *squall_engine_text(const squall_engine *engine, const char *key);
 
 /**
@@ -86,7 +113,27 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_context_create(squall_engine *en
                                                                size_t profile, int32_t threads,
                                                                squall_context **out,
                                                                squall_error *err);
+/**
+ * The same for inputs of these types, by squall_engine_find_profile(): any batch within a profile's
+ * range.
+ *
+ * @param inputs  borrowed; [input_count], types alone
+ */
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_context_create_for(squall_engine *engine, const squall_tensor *inputs, size_t input_count,
+                          int32_t threads, squall_context **out, squall_error *err);
 SQUALL_API void squall_context_destroy(squall_context **context);
+
+/** Type of an input or output that this context takes or gives; `data` is NULL. SQUALL_E_ARGUMENT.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_context_input(const squall_context *context,
+                                                              size_t index, squall_tensor *type,
+                                                              squall_error *err);
+SQUALL_MUST_USE SQUALL_API squall_status squall_context_output(const squall_context *context,
+                                                               size_t index, squall_tensor *type,
+                                                               squall_error *err);
+/** What a context holds and does: that of its profile, at its own batch. */
+SQUALL_API void squall_context_info(const squall_context *context, squall_profile_info *out);
 
 /**
  * Run the network once.

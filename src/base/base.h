@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/notes.h"
 #include "base/processor.h"
+#include "base/sign.h"
 #include "base/size.h"
 #include "base/text.h"
 #include "base/threads.h"

@@ -29,6 +29,9 @@ const char *sq_isa_name(sq_isa isa);
  * Static text. */
 const char *sq_cpu_features(void);
 
+/** What the processor calls itself: "Intel(R) Xeon(R) Processor"; plain ASCII, static text. */
+const char *sq_cpu_name(void);
+
 /** Processors that this process may use, at least 1. */
 int sq_cpu_count(void);
 

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_engine.h"
 #include "cli/cli_npy.h"
 
 enum { MAX_IO = 16 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    int32_t threads, profile, runs, warmup;
-    bool layers, json, portable;
+    int32_t threads, profile, runs, warmup, batch;
+    bool layers, json;
+    cli_engine open;
     cli_list inputs, references; /* .npy files */
 } request;
 
@@ -45,26 +47,31 @@ static void fill(squall_tensor *tensor)
 static squall_status prepare(bench *b, const request *want, const char *path, squall_notes *notes,
                              squall_error *err)
 {
-    squall_engine_options options;
-    squall_engine_options_init(&options);
-    options.portable = want->portable;
     const double start = sq_clock_s();
-    SQ_TRY(squall_engine_open(path, &options, &b->engine, notes, err));
+    SQ_TRY(cli_engine_open(&want->open, path, &b->engine, notes, err));
     b->input_count = squall_engine_input_count(b->engine);
     b->output_count = squall_engine_output_count(b->engine);
     if (b->input_count > MAX_IO || b->output_count > MAX_IO) {
         return sq_fail(err, SQUALL_E_LIMIT, path, "has more than %d inputs or outputs", MAX_IO);
     }
-    SQ_TRY(
-        squall_context_create(b->engine, (size_t)want->profile, want->threads, &b->context, err));
+    for (size_t i = 0; i < b->input_count; i++) {
+        int64_t least, most;
+        SQ_TRY(squall_engine_input(b->engine, (size_t)want->profile, i, NULL, &b->inputs[i], err));
+        SQ_TRY(squall_engine_batches(b->engine, (size_t)want->profile, i, &least, &most, err));
+        if (want->batch > 0 && least != most) {
+            b->inputs[i].dims[0] = want->batch;
+        }
+    }
+    SQ_TRY(want->batch > 0 ? squall_context_create_for(b->engine, b->inputs, b->input_count,
+                                                       want->threads, &b->context, err)
+                           : squall_context_create(b->engine, (size_t)want->profile, want->threads,
+                                                   &b->context, err));
     b->load_s = sq_clock_s() - start;
     for (size_t i = 0; i < b->input_count + b->output_count; i++) {
         const bool in = i < b->input_count;
         squall_tensor *tensor = in ? &b->inputs[i] : &b->outputs[i - b->input_count];
-        const char *name;
-        SQ_TRY(in ? squall_engine_input(b->engine, (size_t)want->profile, i, &name, tensor, err)
-                  : squall_engine_output(b->engine, (size_t)want->profile, i - b->input_count,
-                                         &name, tensor, err));
+        SQ_TRY(in ? squall_context_input(b->context, i, tensor, err)
+                  : squall_context_output(b->context, i - b->input_count, tensor, err));
         tensor->data = NULL;
         if (in && i < want->inputs.count) {
             SQ_TRY(cli_npy_read(want->inputs.items[i], tensor, err));
@@ -72,7 +79,7 @@ static squall_status prepare(bench *b, const request *want, const char *path, sq
         }
         tensor->data = sq_alloc(squall_tensor_bytes(tensor), 1);
         if (tensor->data == NULL) {
-            return sq_fail(err, SQUALL_E_MEMORY, name, "no memory for it");
+            return sq_fail(err, SQUALL_E_MEMORY, path, "no memory for its tensors");
         }
         if (in) {
             fill(tensor);
@@ -166,7 +173,7 @@ static squall_status report(bench *b, const request *want, const char *path, squ
     squall_profile_info info;
     const squall_step_time *steps = NULL;
     size_t step_count = 0;
-    SQ_TRY(squall_engine_profile(b->engine, (size_t)want->profile, &info, err));
+    squall_context_info(b->context, &info);
     if (want->layers) {
         SQ_TRY(squall_context_profile(b->context, b->inputs, b->input_count, b->outputs,
                                       b->output_count, &steps, &step_count, err));
@@ -246,6 +253,12 @@ static int run(int argc, char **argv)
          .low = 0,
          .high = 1024,
          .help = "profile of the engine (default 0)"},
+        {.name = "batch",
+         .argument = "N",
+         .number = &want.batch,
+         .low = 0,
+         .high = 1000000,
+         .help = "batch, within what the engine takes (default: the planned one)"},
         {.name = "input",
          .argument = "FILE.npy",
          .list = &want.inputs,
@@ -255,7 +268,7 @@ static int run(int argc, char **argv)
          .list = &want.references,
          .help = "what the output should be; may be given again"},
         {.name = "layers", .flag = &want.layers, .help = "time of each step"},
-        {.name = "portable", .flag = &want.portable, .help = "run the portable plan"},
+        CLI_ENGINE_OPTIONS(want.open),
         {.name = "json", .flag = &want.json, .help = "print JSON"},
     };
     if (!cli_parse(&cli_bench, options, sizeof options / sizeof options[0], argc, argv, &paths,

@@ -1,37 +1,11 @@
 /* cli/cli_build.c - squall build: an ONNX model into an engine file. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_shape.h"
 #include "squall/compile.h"
 
 enum { MAX_SHAPES = 64 };
-
-/* "x=1x4x256x256", or without "x=" for the only input. */
-static bool parse_shape(const char *text, squall_input_shape *out, char *name, size_t room)
-{
-    const char *equals = strchr(text, '=');
-    const char *p = equals != NULL ? equals + 1 : text;
-    memset(out, 0, sizeof *out);
-    if (equals != NULL) {
-        snprintf(name, room, "%.*s", (int)(equals - text), text);
-        out->name = name;
-    }
-    for (;;) {
-        char *end;
-        const long long size = strtoll(p, &end, 10);
-        if (end == p || size < 1 || out->rank == SQUALL_MAX_DIMS || (*end != '\0' && *end != 'x')) {
-            fprintf(stderr, "squall build: --shape: '%s' is no shape such as x=1x4x256x256\n",
-                    text);
-            return false;
-        }
-        out->dims[out->rank++] = size;
-        if (*end == '\0') {
-            return true;
-        }
-        p = end + 1;
-    }
-}
 
 /* The input shape that the recipe asks for the grid of a file. */
 static squall_status shape_of_grid(const char *path, const cli_input *input,
@@ -64,56 +38,100 @@ done:
 static json_t *report_json(const char *engine, const squall_build_report *report,
                            const squall_notes *notes)
 {
-    return json_pack("{s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "engine",
-                     cli_text(engine), "seconds", report->seconds, "file_bytes",
-                     (json_int_t)report->file_bytes, "weight_bytes",
-                     (json_int_t)report->weight_bytes, "nodes", (json_int_t)report->nodes_in,
-                     "steps", (json_int_t)report->steps_out, "steps_on_ref",
-                     (json_int_t)report->steps_on_ref, "arena_bytes",
-                     (json_int_t)report->arena_bytes, "arena_bound_bytes",
-                     (json_int_t)report->arena_bound_bytes, "macs", (json_int_t)report->macs,
-                     "notes", cli_notes_json(notes));
+    return json_pack(
+        "{s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}",
+        "engine", cli_text(engine), "seconds", report->seconds, "file_bytes",
+        (json_int_t)report->file_bytes, "weight_bytes", (json_int_t)report->weight_bytes, "nodes",
+        (json_int_t)report->nodes_in, "steps", (json_int_t)report->steps_out, "steps_on_ref",
+        (json_int_t)report->steps_on_ref, "arena_bytes", (json_int_t)report->arena_bytes,
+        "arena_bound_bytes", (json_int_t)report->arena_bound_bytes, "macs",
+        (json_int_t)report->macs, "memory_bytes", (json_int_t)report->memory_bytes, "profiles",
+        (json_int_t)report->profile_count, "tactics_measured", (json_int_t)report->tactics_measured,
+        "steps_by_time", (json_int_t)report->steps_by_time, "steps_by_guess",
+        (json_int_t)report->steps_by_guess, "tuned_s", report->tuned_s, "notes",
+        cli_notes_json(notes));
 }
 
 static void print_report(const char *engine, const squall_build_report *report)
 {
-    printf("%s: %.1f MB, built in %.2f s\n"
-           "  %u nodes became %u steps, %u of them on the reference kernels\n"
-           "  %.2f GFLOP a run, arena %.1f MB (no plan could go below %.1f MB), weights %.1f MB\n",
-           engine, (double)report->file_bytes / 1e6, report->seconds, report->nodes_in,
-           report->steps_out, report->steps_on_ref, 2e-9 * (double)report->macs,
-           (double)report->arena_bytes / 1e6, (double)report->arena_bound_bytes / 1e6,
-           (double)report->weight_bytes / 1e6);
+    printf(
+        "%s: %.1f MB, built in %.2f s\n"
+        "  %u nodes became %u steps, %u of them on the reference kernels\n"
+        "  %.2f GFLOP a run, weights %.1f MB, %u profile%s\n"
+        "  arena %zu bytes, lower bound %zu: %.2fx; with scratch memory a context takes %.1f MB\n",
+        engine, (double)report->file_bytes / 1e6, report->seconds, report->nodes_in,
+        report->steps_out, report->steps_on_ref, 2e-9 * (double)report->macs,
+        (double)report->weight_bytes / 1e6, report->profile_count,
+        report->profile_count == 1 ? "" : "s", report->arena_bytes, report->arena_bound_bytes,
+        report->arena_bound_bytes > 0
+            ? (double)report->arena_bytes / (double)report->arena_bound_bytes
+            : 1.0,
+        (double)report->memory_bytes / 1e6);
 }
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *device, *out, *recipe, *grid_of;
+    const char *device, *out, *recipe, *grid_of, *memory_limit, *tactics;
+    double tune_s;
     int32_t threads;
-    cli_list shapes;
-    bool json, explain;
+    cli_list shapes, profiles, buckets;
+    bool json, explain, strict;
     cli_input input;
 } request;
+
+/* Shapes as they were written; owned by the caller's frame. */
+typedef struct shape_room {
+    squall_input_shape shapes[MAX_SHAPES + 1];
+    char names[MAX_SHAPES][128];
+    squall_bucket buckets[MAX_SHAPES];
+} shape_room;
+
+static squall_status read_shapes(const request *want, shape_room *room,
+                                 squall_build_options *options, squall_error *err)
+{
+    const size_t fixed = want->shapes.count, count = fixed + want->profiles.count;
+    options->shapes = room->shapes;
+    options->buckets = room->buckets;
+    for (size_t i = 0; i < count; i++) {
+        const bool range = i >= fixed;
+        if (i == MAX_SHAPES ||
+            !cli_shape_parse(range ? "profile" : "shape",
+                             range ? want->profiles.items[i - fixed] : want->shapes.items[i], range,
+                             &room->shapes[i], room->names[i], sizeof room->names[i])) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, range ? "--profile" : "--shape",
+                           "at most %d shapes like x=1x4x256x256 and x=1:8:32x4x256x256",
+                           MAX_SHAPES);
+        }
+        options->shape_count++;
+    }
+    for (size_t i = 0; i < want->buckets.count; i++) {
+        if (i == MAX_SHAPES || !cli_bucket_parse(want->buckets.items[i], &room->buckets[i])) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, "--bucket", "at most %d grids like 256x256",
+                           MAX_SHAPES);
+        }
+        options->bucket_count++;
+    }
+    return SQUALL_OK;
+}
 
 static squall_status build(const request *want, const char *model, squall_build_report *report,
                            squall_notes *notes, squall_error *err)
 {
     squall_status status = SQUALL_OK;
     squall_build_options options;
-    squall_input_shape shapes[MAX_SHAPES + 1];
-    char names[MAX_SHAPES][128];
+    shape_room room;
     char *recipe = NULL;
     size_t length = 0;
     squall_build_options_init(&options);
     options.device = want->device;
     options.threads = want->threads;
-    options.shapes = shapes;
-    for (size_t i = 0; i < want->shapes.count; i++) {
-        if (i == MAX_SHAPES || !parse_shape(want->shapes.items[i], &shapes[i], names[i], 128)) {
-            return sq_fail(err, SQUALL_E_ARGUMENT, "--shape",
-                           "at most %d shapes like x=1x4x256x256", MAX_SHAPES);
-        }
-        options.shape_count++;
+    options.tune_seconds = want->tune_s;
+    options.tactics_path = want->tactics;
+    options.tactics_strict = want->strict;
+    SQ_TRY(read_shapes(want, &room, &options, err));
+    if (want->memory_limit != NULL &&
+        !cli_bytes_parse("memory-limit", want->memory_limit, &options.memory_limit_bytes)) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "--memory-limit", "bytes are needed, such as 512M");
     }
     if (want->recipe != NULL) {
         SQ_TRY(cli_read_text(want->recipe, &recipe, &length, err));
@@ -121,7 +139,7 @@ static squall_status build(const request *want, const char *model, squall_build_
     }
     if (want->grid_of != NULL) {
         SQ_TRY_GOTO(shape_of_grid(want->grid_of, &want->input, recipe, length, want->recipe,
-                                  &shapes[options.shape_count], notes, err));
+                                  &room.shapes[options.shape_count], notes, err));
         options.shape_count++;
     }
     status = squall_build(model, &options, want->out, report, notes, err);
@@ -152,6 +170,29 @@ static int run(int argc, char **argv)
          .argument = "NAME=1x4x256x256",
          .list = &want.shapes,
          .help = "shape of an input; may be given again, for a profile each"},
+        {.name = "profile",
+         .argument = "NAME=1:8:32[x4x256x256]",
+         .list = &want.profiles,
+         .help = "least, usual and most batches of an input; may be given again"},
+        {.name = "bucket",
+         .argument = "256x256",
+         .list = &want.buckets,
+         .help = "grid to make each profile for, where it is open; may be given again"},
+        {.name = "memory-limit",
+         .argument = "512M",
+         .text = &want.memory_limit,
+         .help = "refuse an engine whose contexts take more memory than this"},
+        {.name = "tune-seconds",
+         .argument = "S",
+         .real = &want.tune_s,
+         .help = "time to spend on measuring tactics on this machine (default 0)"},
+        {.name = "tactics",
+         .argument = "FILE",
+         .text = &want.tactics,
+         .help = "measured times: used, and added to while tuning"},
+        {.name = "tactics-strict",
+         .flag = &want.strict,
+         .help = "measure nothing; refuse when the file lacks a time"},
         {.name = "device",
          .argument = "cpu|ref",
          .text = &want.device,
@@ -188,6 +229,8 @@ static int run(int argc, char **argv)
     }
     squall_notes_destroy(&notes);
     cli_list_free(&want.shapes);
+    cli_list_free(&want.profiles);
+    cli_list_free(&want.buckets);
     cli_list_free(&models);
     return code;
 }
@@ -200,6 +243,7 @@ const cli_command cli_build = {
                "processor. What\n"
                "the model leaves open of its inputs' shapes must be said: by --grid-of and a "
                "recipe, or by\n"
-               "--shape.",
+               "--shape. An input of which only the batch is open takes batches from 1 to 32, "
+               "planned for 8.",
     .run = run,
 };

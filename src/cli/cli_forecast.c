@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_engine.h"
 #include "cli/cli_npy.h"
 #include "cli/cli_score.h"
 #include "squall/product.h"
@@ -16,6 +17,7 @@ typedef struct request {
     int32_t threads;
     double threshold;
     bool score, json, strict;
+    cli_engine open;
     cli_input input;
     cli_list sources;
 } request;
@@ -80,7 +82,7 @@ static squall_status open_engine(job *j, squall_error *err)
     squall_error problem = {.code = SQUALL_OK};
     if (j->want->engine != NULL) {
         squall_status status =
-            squall_engine_open(j->want->engine, NULL, &j->engine, j->notes, &problem);
+            cli_engine_open(&j->want->open, j->want->engine, &j->engine, j->notes, &problem);
         if (status == SQUALL_OK) {
             status = squall_nowcaster_create(j->engine, j->want->threads, &j->nowcaster, &problem);
         }
@@ -345,6 +347,7 @@ static int run(int argc, char **argv)
          .argument = "FILE",
          .text = &want.engine,
          .help = "engine to forecast with (default: extrapolation)"},
+        CLI_ENGINE_OPTIONS(want.open),
         {.name = "source",
          .argument = "NAME=PATH",
          .list = &want.sources,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_engine.h"
 
 static json_t *tensor_json(const char *name, const squall_tensor *type)
 {
@@ -56,12 +57,12 @@ static int run(int argc, char **argv)
 {
     squall_error err = {.code = SQUALL_OK};
     squall_engine *engine = NULL;
-    squall_engine_options open_options;
-    bool json = false, portable = false;
+    cli_engine how = {.keys = NULL};
+    bool json = false;
     cli_list paths;
     int code;
     const cli_option options[] = {
-        {.name = "portable", .flag = &portable, .help = "look at the portable plan"},
+        CLI_ENGINE_OPTIONS(how),
         {.name = "json", .flag = &json, .help = "without the notes on stderr"},
     };
     if (!cli_parse(&cli_inspect, options, sizeof options / sizeof options[0], argc, argv, &paths,
@@ -75,9 +76,7 @@ static int run(int argc, char **argv)
     }
     squall_notes *notes = squall_notes_create();
     json_t *document = json_object();
-    squall_engine_options_init(&open_options);
-    open_options.portable = portable;
-    if (squall_engine_open(paths.items[0], &open_options, &engine, notes, &err) != SQUALL_OK ||
+    if (cli_engine_open(&how, paths.items[0], &engine, notes, &err) != SQUALL_OK ||
         describe(engine, document, &err) != SQUALL_OK) {
         code = cli_report("inspect", &err);
         json_decref(document);

@@ -5,9 +5,10 @@
 #include "cli/cli.h"
 #include "cli/cli_version.h"
 
-static const cli_command *const commands[] = {&cli_info,  &cli_build,    &cli_inspect,
-                                              &cli_bench, &cli_features, &cli_forecast,
-                                              &cli_verify};
+static const cli_command *const commands[] = {&cli_info,          &cli_build,    &cli_inspect,
+                                              &cli_bench,         &cli_features, &cli_forecast,
+                                              &cli_verify,        &cli_keygen,   &cli_sign,
+                                              &cli_verify_engine, &cli_tactics};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_version(void)
@@ -29,10 +30,10 @@ static void print_help(void)
            "Usage: squall COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n",
            SQUALL_VERSION);
     for (size_t i = 0; i < COMMANDS; i++) {
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-13s %s\n", commands[i]->name, commands[i]->summary);
     }
-    printf("  %-10s %s\n", "help", "this text, or that of one command: squall help COMMAND");
-    printf("  %-10s %s\n", "--version", "version, commit, compiler, processor features in use");
+    printf("  %-13s %s\n", "help", "this text, or that of one command: squall help COMMAND");
+    printf("  %-13s %s\n", "--version", "version, commit, compiler, processor features in use");
     printf(
         "\nEvery command has --help, and --json for a result that programs can read. Results go "
         "to\n"

@@ -4,9 +4,14 @@
 #include <string.h>
 
 #include "nn/compile/compile_internal.h"
+#include "nn/compile/compile_tactics.h"
 #include "nn/onnx/onnx.h"
-#include "nn/ref/ref.h"
-#include "nn/runtime/runtime.h"
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 
 void squall_build_options_init(squall_build_options *options)
 {
@@ -15,9 +20,42 @@ void squall_build_options_init(squall_build_options *options)
     options->device = "cpu";
 }
 
-/* Take over the members that the caller's version of the struct has, and fill the open ones. */
-static squall_status read_options(const squall_build_options *given, squall_build_options *out,
-                                  squall_error *err)
+static squall_status check_options(const squall_build_options *options, squall_error *err)
+{
+    if (options->device == NULL ||
+        (strcmp(options->device, "cpu") != 0 && strcmp(options->device, "ref") != 0)) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "device", "'%s' is not known; use cpu or ref",
+                       options->device != NULL ? options->device : "");
+    }
+    if (options->threads < 0 || options->threads > SQ_POOL_THREADS ||
+        sq_compile_profiles(options) > SQ_LIMIT_PROFILES) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "squall_build_options",
+                       "%" PRId32 " threads (0 to %d), %" PRIu32 " profiles (at most %d)",
+                       options->threads, SQ_POOL_THREADS, sq_compile_profiles(options),
+                       SQ_LIMIT_PROFILES);
+    }
+    for (size_t i = 0; i < options->bucket_count; i++) {
+        if (options->buckets[i].height < 1 || options->buckets[i].width < 1) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, "bucket",
+                           "%" PRId64 " x %" PRId64 " is no grid; both must be at least 1",
+                           options->buckets[i].height, options->buckets[i].width);
+        }
+    }
+    if (!(options->tune_seconds >= 0) ||
+        (options->tactics_strict && options->tactics_path == NULL)) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "tactics",
+                       "%g s to tune (at least 0), %s file of times; strict needs one",
+                       options->tune_seconds, options->tactics_path != NULL ? "a" : "no");
+    }
+    if (options->recipe != NULL && strlen(options->recipe) > SQ_LIMIT_RECIPE) {
+        return sq_fail(err, SQUALL_E_LIMIT, "recipe", "has %zu bytes, at most %zu are kept",
+                       strlen(options->recipe), SQ_LIMIT_RECIPE);
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_compile_read_options(const squall_build_options *given, squall_build_options *out,
+                                      squall_error *err)
 {
     squall_build_options_init(out);
     if (given != NULL) {
@@ -27,64 +65,12 @@ static squall_status read_options(const squall_build_options *given, squall_buil
         }
         memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
     }
-    if (out->device == NULL ||
-        (strcmp(out->device, "cpu") != 0 && strcmp(out->device, "ref") != 0)) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "device", "'%s' is not known; use cpu or ref",
-                       out->device != NULL ? out->device : "");
-    }
-    if (out->threads < 0 || out->threads > SQ_POOL_THREADS ||
-        sq_compile_profiles(out) > SQ_LIMIT_PROFILES) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "squall_build_options",
-                       "%" PRId32 " threads (0 to %d), %" PRIu32 " shapes for one input (at most "
-                       "%d)",
-                       out->threads, SQ_POOL_THREADS, sq_compile_profiles(out), SQ_LIMIT_PROFILES);
-    }
-    if (out->recipe != NULL && strlen(out->recipe) > SQ_LIMIT_RECIPE) {
-        return sq_fail(err, SQUALL_E_LIMIT, "recipe", "has %zu bytes, at most %zu are kept",
-                       strlen(out->recipe), SQ_LIMIT_RECIPE);
-    }
+    SQ_TRY(check_options(out, err));
     if (out->threads == 0) {
         const int processors = sq_cpu_count();
         out->threads = processors < SQ_POOL_THREADS ? processors : SQ_POOL_THREADS;
     }
     return SQUALL_OK;
-}
-
-/* One profile: a graph with its shapes, then the portable plan and the device's. */
-static squall_status build_profile(const sq_graph *graph, const squall_build_options *options,
-                                   bool optimise, uint32_t profile, sq_weights *weights,
-                                   sq_engine_file *file, uint32_t *fallbacks, uint32_t *on_cpu,
-                                   squall_notes *notes, squall_error *err)
-{
-    sq_graph *copy = NULL;
-    const sq_backend *cpu =
-        strcmp(options->device, "cpu") == 0 ? sq_runtime_backend(SQ_BACKEND_CPU) : NULL;
-    squall_notes *said = profile == 0 ? notes : NULL; /* the others would say the same */
-    sq_lowering portable = {.backends = {&sq_ref_backend},
-                            .threads = options->threads,
-                            .weights = weights};
-    sq_lowering device = {.backends = {cpu, &sq_ref_backend},
-                          .threads = options->threads,
-                          .weights = weights,
-                          .notes = said};
-    squall_status status = sq_graph_copy(graph, &copy, err);
-    if (status != SQUALL_OK) {
-        return status;
-    }
-    SQ_TRY_GOTO(sq_compile_set_shapes(copy, options, profile, err));
-    SQ_TRY_GOTO(sq_graph_infer(copy, sq_ref_evaluate, err));
-    if (optimise) {
-        SQ_TRY_GOTO(sq_graph_optimise(copy, sq_ref_evaluate, said, err));
-    }
-    SQ_TRY_GOTO(sq_compile_lower(copy, &portable, notes, &file->portable[profile], err));
-    if (cpu != NULL) {
-        SQ_TRY_GOTO(sq_compile_lower(copy, &device, notes, &file->device[profile], err));
-        *fallbacks = device.fallbacks;
-        *on_cpu += device.first;
-    }
-done:
-    sq_graph_destroy(&copy);
-    return status;
 }
 
 static uint32_t count_running(const sq_plan *plan)
@@ -102,6 +88,7 @@ static void fill_report(const sq_engine_file *file, squall_build_report *report)
     report->steps_out = count_running(&plans[0]);
     report->macs = plans[0].macs;
     report->weight_bytes = file->weight_bytes;
+    report->profile_count = file->profile_count;
     for (uint32_t p = 0; p < file->profile_count; p++) {
         if (plans[p].arena_bytes > report->arena_bytes) {
             report->arena_bytes = plans[p].arena_bytes;
@@ -112,74 +99,85 @@ static void fill_report(const sq_engine_file *file, squall_build_report *report)
     }
 }
 
-/* A device plan in which nothing runs on the device is not worth its bytes. */
-static void drop_device(sq_engine_file *file)
+static void add_shape(sq_text *text, const squall_input_shape *shape)
 {
-    for (uint32_t p = 0; file->device != NULL && p < file->profile_count; p++) {
-        sq_plan_free(&file->device[p]);
+    const bool range = shape->batch_max > 0;
+    sq_text_add(text, " --%s %.200s%s", range ? "profile" : "shape",
+                shape->name != NULL ? shape->name : "", shape->name != NULL ? "=" : "");
+    for (uint32_t d = 0; d < shape->rank; d++) {
+        if (d == 0 && range) {
+            sq_text_add(text, "%" PRId64 ":%" PRId64 ":%" PRId64, shape->batch_min, shape->dims[0],
+                        shape->batch_max);
+        } else {
+            sq_text_add(text, "%s%" PRId64, d > 0 ? "x" : "", shape->dims[d]);
+        }
     }
-    sq_free(file->device);
-    file->device = NULL;
 }
 
-static squall_status build_plans(const sq_graph *graph, const squall_build_options *options,
-                                 bool optimise, sq_weights *weights, sq_engine_file *file,
-                                 squall_build_report *report, squall_notes *notes,
-                                 squall_error *err)
+/* The build as a command, without the names of files: the same inputs give the same bytes. Cut
+ * where an engine would not hold it. */
+static char *describe(const squall_build_options *options)
 {
-    uint32_t on_cpu = 0;
-    file->profile_count = sq_compile_profiles(options);
-    file->portable = sq_alloc(file->profile_count, sizeof *file->portable);
-    file->device = sq_alloc(file->profile_count, sizeof *file->device);
-    if (file->portable == NULL || file->device == NULL) {
-        return sq_fail(err, SQUALL_E_MEMORY, graph->name, "no memory for its plans");
+    sq_text text = {0};
+    sq_text_add(&text, "squall build --device %s --threads %" PRId32, options->device,
+                options->threads);
+    for (size_t i = 0; i < options->shape_count; i++) {
+        add_shape(&text, &options->shapes[i]);
     }
-    for (uint32_t p = 0; p < file->profile_count; p++) {
-        uint32_t fallbacks = 0;
-        SQ_TRY(build_profile(graph, options, optimise, p, weights, file, &fallbacks, &on_cpu, notes,
-                             err));
-        report->steps_on_ref = p == 0 ? fallbacks : report->steps_on_ref;
+    for (size_t i = 0; i < options->bucket_count; i++) {
+        sq_text_add(&text, " --bucket %" PRId64 "x%" PRId64, options->buckets[i].height,
+                    options->buckets[i].width);
     }
-    if (on_cpu > 0) {
-        return SQUALL_OK;
+    if (options->memory_limit_bytes > 0) {
+        sq_text_add(&text, " --memory-limit %zu", options->memory_limit_bytes);
     }
-    drop_device(file);
-    if (strcmp(options->device, "cpu") == 0) {
-        sq_note(notes, graph->name,
-                "no step has a kernel for this processor; the engine has the portable plan alone");
+    if (options->tune_seconds > 0 || options->tactics_path != NULL) {
+        sq_text_add(&text, " --tactics FILE");
     }
-    return SQUALL_OK;
+    char *command = text.failed ? NULL : sq_strdup(text.data);
+    if (command != NULL && strlen(command) > SQ_LIMIT_NAME) {
+        command[SQ_LIMIT_NAME] = '\0';
+    }
+    sq_text_free(&text);
+    return command;
 }
 
 /* Texts of the file that are not the graph's to give. */
-static squall_status name_file(const sq_graph *graph, const squall_build_options *options,
-                               sq_engine_file *file, squall_error *err)
+static squall_status name_file(const sq_compile_job *job, sq_engine_file *file, squall_error *err)
 {
+    const squall_build_options *options = job->options;
     file->threads = file->device != NULL ? options->threads : 0;
     file->isa = sq_strdup(file->device != NULL ? sq_isa_name(sq_cpu_isa()) : "");
-    file->model_name = sq_strdup(graph->name != NULL ? graph->name : "");
+    file->model_name = sq_strdup(job->graph->name != NULL ? job->graph->name : "");
     file->squall_version = sq_strdup(SQUALL_PROJECT_VERSION);
+    file->compiler = sq_strdup(COMPILER);
+    file->command = job->command != NULL ? sq_strdup(job->command) : describe(options);
     file->recipe = options->recipe != NULL ? sq_strdup(options->recipe) : NULL;
     if (file->isa == NULL || file->model_name == NULL || file->squall_version == NULL ||
+        file->compiler == NULL || file->command == NULL ||
         (options->recipe != NULL && file->recipe == NULL)) {
-        return sq_fail(err, SQUALL_E_MEMORY, graph->name, "no memory for its names");
+        return sq_fail(err, SQUALL_E_MEMORY, job->graph->name, "no memory for its names");
     }
     return SQUALL_OK;
 }
 
-squall_status sq_compile_graph(const sq_graph *graph, const squall_build_options *options,
-                               bool optimise, const unsigned char *model_hash,
-                               unsigned char **bytes, size_t *size, squall_build_report *report,
-                               squall_notes *notes, squall_error *err)
+squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, size_t *size,
+                             squall_error *err)
 {
     squall_status status;
     sq_weights weights = {0};
     sq_engine_file file = {0}, check;
     unsigned char *blob = NULL, *made = NULL;
     size_t blob_bytes = 0, made_bytes = 0;
-    SQ_TRY_GOTO(build_plans(graph, options, optimise, &weights, &file, report, notes, err));
-    SQ_TRY_GOTO(name_file(graph, options, &file, err));
-    memcpy(file.model_hash, model_hash, SQ_HASH_BYTES);
+    SQ_TRY_GOTO(sq_compile_profiles_build(job, &weights, &file, err));
+    SQ_TRY_GOTO(name_file(job, &file, err));
+    memcpy(file.model_hash, job->model_hash, SQ_HASH_BYTES);
+    for (uint32_t p = 0; p < file.profile_count; p++) {
+        sq_weights_use(&weights, &file.portable[p]);
+        if (file.device != NULL) {
+            sq_weights_use(&weights, &file.device[p]);
+        }
+    }
     SQ_TRY_GOTO(sq_weights_lay_out(&weights, &blob, &blob_bytes, err));
     for (uint32_t p = 0; p < file.profile_count; p++) {
         sq_compile_set_weights(&file.portable[p], &weights);
@@ -190,12 +188,13 @@ squall_status sq_compile_graph(const sq_graph *graph, const squall_build_options
     file.weights = blob;
     file.weight_bytes = blob_bytes;
     SQ_TRY_GOTO(sq_engine_write(&file, &made, &made_bytes, err));
-    fill_report(&file, report);
-    report->nodes_in = graph->node_count;
-    report->file_bytes = made_bytes;
+    fill_report(&file, job->report);
+    job->report->nodes_in = job->graph->node_count;
+    job->report->file_bytes = made_bytes;
     /* An engine that this very version would refuse to open is never handed out. */
-    SQ_TRY_GOTO(sq_engine_read(made, made_bytes, graph->name != NULL ? graph->name : "engine",
-                               &check, err));
+    SQ_TRY_GOTO(sq_engine_read(made, made_bytes,
+                               job->graph->name != NULL ? job->graph->name : "engine", &check,
+                               err));
     sq_engine_free(&check);
     *bytes = made;
     *size = made_bytes;
@@ -209,14 +208,82 @@ done:
     return status;
 }
 
-/* SHA-256 of the model's file. */
-static squall_status hash_model(const char *path, unsigned char *out, squall_error *err)
+squall_status sq_compile_graph(const sq_graph *graph, const squall_build_options *options,
+                               bool optimise, const unsigned char *model_hash,
+                               unsigned char **bytes, size_t *size, squall_build_report *report,
+                               squall_notes *notes, squall_error *err)
+{
+    const sq_compile_job job = {.graph = graph,
+                                .options = options,
+                                .optimise = optimise,
+                                .model_hash = model_hash,
+                                .report = report,
+                                .notes = notes};
+    return sq_compile_run(&job, bytes, size, err);
+}
+
+squall_status sq_compile_hash_model(const char *path, unsigned char *out, squall_error *err)
 {
     sq_mapping mapping;
     SQ_TRY(sq_file_map(path, SQ_LIMIT_FILE_BYTES, &mapping, err));
     sq_hash(mapping.data, mapping.size, out);
     sq_file_unmap(&mapping);
     return SQUALL_OK;
+}
+
+/* Times as the options ask for them: from the file, when there is one yet. */
+static squall_status open_times(const squall_build_options *options, sq_times *times,
+                                squall_error *err)
+{
+    if (options->tactics_path == NULL) {
+        return SQUALL_OK;
+    }
+    squall_error problem;
+    const squall_status status = sq_times_read(times, options->tactics_path, &problem);
+    if (status == SQUALL_OK || (status == SQUALL_E_IO && options->tune_seconds > 0)) {
+        return SQUALL_OK; /* the first build makes it */
+    }
+    return sq_fail(err, status, problem.where, "%s", problem.text);
+}
+
+/* The job with a chooser by measured time around it. */
+static squall_status run_tuned(sq_compile_job *job, unsigned char **bytes, size_t *size,
+                               squall_error *err)
+{
+    const squall_build_options *options = job->options;
+    char device[160];
+    sq_times times = {0};
+    sq_tuner tuner = {.device = sq_device_key(options->threads, device, sizeof device),
+                      .build = SQUALL_PROJECT_VERSION ", " COMPILER,
+                      .threads = options->threads,
+                      .times = &times,
+                      .path = options->tactics_path,
+                      .budget_s = options->tactics_strict ? 0 : options->tune_seconds,
+                      .clock_s = sq_clock_s,
+                      .measure = sq_measure_run,
+                      .strict = options->tactics_strict != 0,
+                      .missing = job->notes};
+    squall_status status = open_times(options, &times, err);
+    if (status == SQUALL_OK) {
+        job->choose = sq_choose_tuned;
+        job->chooser = &tuner;
+        status = sq_compile_run(job, bytes, size, err);
+    }
+    if (status == SQUALL_OK && tuner.strict && tuner.guessed > 0) {
+        sq_free(*bytes);
+        *bytes = NULL;
+        status = sq_fail(err, SQUALL_E_MISMATCH, options->tactics_path,
+                         "holds no time for %" PRIu32 " steps on this device (%s) by this squall "
+                         "(%s); the notes say which: tune without --tactics-strict, or merge a "
+                         "file that has them",
+                         tuner.guessed, device, tuner.build);
+    }
+    job->report->tactics_measured = tuner.measured;
+    job->report->steps_by_time = tuner.known;
+    job->report->steps_by_guess = tuner.guessed;
+    job->report->tuned_s = tuner.spent_s;
+    sq_times_free(&times);
+    return status;
 }
 
 squall_status squall_build(const char *model_path, const squall_build_options *options,
@@ -231,10 +298,18 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
     unsigned char *bytes = NULL;
     size_t size = 0;
     sq_graph *graph = NULL;
-    SQ_TRY(read_options(options, &want, err));
-    SQ_TRY(hash_model(model_path, hash, err));
+    SQ_TRY(sq_compile_read_options(options, &want, err));
+    SQ_TRY(sq_compile_hash_model(model_path, hash, err));
     SQ_TRY_GOTO(sq_onnx_read(model_path, &graph, notes, err));
-    SQ_TRY_GOTO(sq_compile_graph(graph, &want, true, hash, &bytes, &size, &made, notes, err));
+    sq_compile_job job = {.graph = graph,
+                          .options = &want,
+                          .optimise = true,
+                          .model_hash = hash,
+                          .report = &made,
+                          .notes = notes};
+    const bool tuned = want.tune_seconds > 0 || want.tactics_path != NULL;
+    SQ_TRY_GOTO(tuned ? run_tuned(&job, &bytes, &size, err)
+                      : sq_compile_run(&job, &bytes, &size, err));
     SQ_TRY_GOTO(sq_file_write(engine_path, bytes, size, err));
     made.seconds = sq_clock_s() - start;
     if (report != NULL) {
@@ -243,5 +318,23 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
 done:
     sq_free(bytes);
     sq_graph_destroy(&graph);
+    return status;
+}
+
+squall_status squall_tactics_merge(const char *const *paths, size_t path_count,
+                                   const char *out_path, size_t *total, squall_error *err)
+{
+    sq_times times = {0};
+    squall_status status = SQUALL_OK;
+    for (size_t i = 0; i < path_count && status == SQUALL_OK; i++) {
+        status = sq_times_read(&times, paths[i], err);
+    }
+    if (status == SQUALL_OK) {
+        status = sq_times_write(&times, out_path, err);
+    }
+    if (status == SQUALL_OK && total != NULL) {
+        *total = times.count;
+    }
+    sq_times_free(&times);
     return status;
 }

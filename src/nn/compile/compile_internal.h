@@ -13,6 +13,7 @@ typedef struct sq_weight {
     unsigned char *data; /* owned */
     size_t bytes;
     uint64_t offset; /* set by sq_weights_lay_out() */
+    bool used;       /* a plan that is kept needs it */
     unsigned char hash[SQ_HASH_BYTES];
 } sq_weight;
 
@@ -27,29 +28,74 @@ typedef struct sq_weights {
  * SQ_NO_WEIGHT when there is no memory. */
 uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes);
 
-/** Set the items' offsets and join them; `*blob` is given. Small ones come first: shapes hang on
- * some of them, so that opening an engine reads one chunk of it and not many. */
+/** Mark what a plan needs, whose offsets are still item numbers: plans that were made and not kept
+ * have left items behind. */
+void sq_weights_use(sq_weights *weights, const sq_plan *plan);
+
+/** Set the offsets of the items in use and join them; `*blob` is given. Small ones come first:
+ * shapes hang on some of them, so that opening an engine reads one chunk of it and not many. */
 SQUALL_MUST_USE squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob,
                                                  size_t *bytes, squall_error *err);
 void sq_weights_free(sq_weights *weights);
 
 /* ---- Shapes of the inputs, profile by profile. ---- */
 
-/** How many profiles the options ask for: 1, or as often as one input is named. */
+/** Which of a profile's batches. */
+typedef enum sq_batch { SQ_BATCH_MIN, SQ_BATCH_PLANNED, SQ_BATCH_MAX } sq_batch;
+
+/** How many profiles the options ask for: 1, or as often as one input is named, times buckets. */
 uint32_t sq_compile_profiles(const squall_build_options *options);
 
 /** Give the graph's inputs the shapes of one profile. SQUALL_E_SHAPE names an input that is left
- * without, and what to pass; SQUALL_E_ARGUMENT a shape for an input that there is not. */
+ * without, and what to pass; SQUALL_E_ARGUMENT a shape for an input that there is not, or a range
+ * that makes no sense. */
 SQUALL_MUST_USE squall_status sq_compile_set_shapes(sq_graph *graph,
                                                     const squall_build_options *options,
-                                                    uint32_t profile, squall_error *err);
+                                                    uint32_t profile, sq_batch which,
+                                                    squall_error *err);
+
+/* ---- Which tactic. ---- */
+
+#define SQ_LOWER_BACKENDS 2
+#define SQ_MAX_CANDIDATES (SQ_LOWER_BACKENDS * SQ_MAX_TACTICS)
+
+/** One way to run a step, on one of the backends. */
+typedef struct sq_candidate {
+    const sq_backend *backend;
+    sq_tactic tactic;
+    double extra_s;            /* guess: the reorders that its layouts make needed */
+    double median_s, spread_s; /* measured on this device; 0 when it was not */
+} sq_candidate;
+
+/** All ways of all backends, those of the first backend first, best guess first in each; returns
+ * how many of at most SQ_MAX_CANDIDATES were filled. `why` says what the first backend said when it
+ * has none, else is empty. `output[i]`: the caller wants output i, plain. */
+uint32_t sq_candidates_list(const sq_backend *const *backends, const sq_step *step, int threads,
+                            const bool *output, sq_candidate *out, sq_reason *why);
+
+/** Keep them with the step that was made of one of them; false when there is no memory. */
+bool sq_candidates_keep(const sq_candidate *candidates, uint32_t count, const sq_reason *why,
+                        sq_plan_step *step);
+
+/** Chooses among the candidates of one step, in the order in which steps are made: at least one;
+ * `step` has types, and data for constants. It may note times in them. */
+typedef squall_status sq_choose(void *self, const sq_step *step, sq_candidate *candidates,
+                                uint32_t count, uint32_t *chosen, squall_error *err);
+
+/** By guessed cost, of the first backend if it has any; `self` is not used. */
+sq_choose sq_choose_by_cost;
+/** By least scratch memory, of the first backend if it has any; `self` is not used. */
+sq_choose sq_choose_by_memory;
 
 /* ---- From a graph to a plan. ---- */
 
 typedef struct sq_lowering {
-    const sq_backend *backends[2]; /* the one that is wanted, then the fall-back; or NULL */
+    const sq_backend
+        *backends[SQ_LOWER_BACKENDS]; /* the one that is wanted, then the fall-back; or NULL */
     int threads;
     sq_weights *weights;
+    sq_choose *choose;   /* NULL: by cost */
+    void *chooser;       /* its `self` */
     squall_notes *notes; /* a line for each step on the fall-back, and why; may be NULL */
     uint32_t fallbacks;  /* filled: how many there were */
     uint32_t first;      /* filled: steps on the backend that is wanted */
@@ -71,19 +117,74 @@ SQUALL_MUST_USE squall_status sq_compile_lower(const sq_graph *graph, sq_lowerin
 /** Put offsets in the place of item numbers, once they are laid out. */
 void sq_compile_set_weights(sq_plan *plan, const sq_weights *weights);
 
+/* ---- Plans held against each other. ---- */
+
+typedef enum sq_same {
+    SQ_SAME_WORK,     /* the same steps on the same types; what the constants hold may differ */
+    SQ_SAME_BUT_BATCH /* the same steps and constants; sizes may differ */
+} sq_same;
+
+/** Whether two plans are the same; if not, `text` says where they differ first, a's before b's.
+ * For SQ_SAME_BUT_BATCH both hold item numbers of the same weights. */
+bool sq_plans_same(const sq_plan *a, const sq_plan *b, sq_same how, char *text, size_t room);
+bool sq_attrs_same(const sq_attrs *a, const sq_attrs *b);
+
+/** Tactics as another plan of the same graph has them. */
+typedef struct sq_pinned {
+    const sq_plan *plan; /* borrowed */
+    bool *taken;         /* owned, [step_count]: steps that have been matched */
+    uint32_t first;      /* all before it are taken */
+} sq_pinned;
+SQUALL_MUST_USE squall_status sq_pinned_init(sq_pinned *pinned, const sq_plan *plan,
+                                             squall_error *err);
+void sq_pinned_free(sq_pinned *pinned);
+
+/** Takes each step's tactic, and the times known of it, from `self`, a sq_pinned; SQUALL_E_MISMATCH
+ * when the steps are not the same or the tactic is not to be had. */
+sq_choose sq_choose_pinned;
+
 /* ---- The whole. ---- */
 
-/**
- * An engine's bytes from a graph as it was read; `*bytes` is given.
- * @param options  complete: as squall_build() has filled it up
- * @param optimise  false leaves the passes out, for tests
- * @param model_hash  SHA-256 of the model's file
- */
+/** What an engine is made from. Zero-initialise. */
+typedef struct sq_compile_job {
+    const sq_graph *graph;               /* as it was read */
+    const squall_build_options *options; /* complete: sq_compile_read_options() */
+    bool optimise;                       /* false leaves the passes out, for tests and yardsticks */
+    const unsigned char *model_hash;     /* SHA-256 of the model's file */
+    sq_choose *choose;                   /* for the device plans; NULL: by cost */
+    void *chooser;                       /* its `self` */
+    const sq_engine_file
+        *pinned;                 /* its device plans say the tactics; overrides `choose`; or NULL */
+    const char *command;         /* the build as a command, for the engine; NULL: from options */
+    squall_build_report *report; /* filled */
+    squall_notes *notes;         /* may be NULL */
+} sq_compile_job;
+
+/** Check options and take over those members that the caller's version of the struct has; `given`
+ * may be NULL. */
+SQUALL_MUST_USE squall_status sq_compile_read_options(const squall_build_options *given,
+                                                      squall_build_options *out, squall_error *err);
+
+/** Make the plans of all profiles, offsets of weights still item numbers: file->portable, device,
+ * ranges and profile_count. */
+SQUALL_MUST_USE squall_status sq_compile_profiles_build(const sq_compile_job *job,
+                                                        sq_weights *weights, sq_engine_file *file,
+                                                        squall_error *err);
+
+/** An engine's bytes; `*bytes` is given. */
+SQUALL_MUST_USE squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes,
+                                             size_t *size, squall_error *err);
+
+/** The same in short. */
 SQUALL_MUST_USE squall_status sq_compile_graph(const sq_graph *graph,
                                                const squall_build_options *options, bool optimise,
                                                const unsigned char *model_hash,
                                                unsigned char **bytes, size_t *size,
                                                squall_build_report *report, squall_notes *notes,
                                                squall_error *err);
+
+/** SHA-256 of a model's file. */
+SQUALL_MUST_USE squall_status sq_compile_hash_model(const char *path, unsigned char *out,
+                                                    squall_error *err);
 
 #endif /* SQ_NN_COMPILE_COMPILE_INTERNAL_H */

@@ -11,11 +11,6 @@
 
 #define LAYOUTS 3 /* of squall_layout */
 
-/* What moving a byte from one layout to another costs beside a tactic's own cost: it is read and
- * written at about the speed of main memory; and what any step costs. */
-static const double reorder_s_byte = 2.0 / 8e9;
-static const double step_s = 1e-6;
-
 typedef struct lower {
     const sq_graph *graph;
     sq_lowering *how;
@@ -157,54 +152,27 @@ static squall_status native_version(lower *work, uint32_t v, uint32_t *out, squa
     return SQUALL_OK;
 }
 
-/* Choose among the tactics of a step, by their own cost and that of the reorders they make needed.
- */
-static const sq_tactic *pick(const sq_step *step, const sq_tactic *tactics, size_t count,
-                             const bool *output)
-{
-    const sq_tactic *best = NULL;
-    double best_s = 0;
-    for (size_t t = 0; t < count; t++) {
-        const sq_tactic *tactic = &tactics[t];
-        double cost_s = tactic->cost;
-        for (uint32_t i = 0; i < step->in_count; i++) {
-            if (step->in[i].dtype != SQUALL_DTYPE_NONE && step->in[i].data == NULL &&
-                tactic->in_layout[i] != (uint8_t)step->in[i].layout) {
-                cost_s += step_s + reorder_s_byte * (double)squall_tensor_bytes(&step->in[i]);
-            }
-        }
-        for (uint32_t i = 0; i < step->out_count; i++) {
-            if (step->out[i].dtype != SQUALL_DTYPE_NONE && output[i] &&
-                tactic->out_layout[i] != SQUALL_PLAIN) {
-                cost_s += step_s + reorder_s_byte * (double)squall_tensor_bytes(&step->out[i]);
-            }
-        }
-        if (best == NULL || cost_s < best_s) {
-            best = tactic;
-            best_s = cost_s;
-        }
-    }
-    return best;
-}
+/* What was chosen for a step, among what. */
+typedef struct choice {
+    sq_candidate all[SQ_MAX_CANDIDATES];
+    uint32_t count, chosen;
+    sq_reason why; /* of the backend that is wanted, when it is another that runs the step */
+} choice;
 
-/* The backend and tactic of a step; false, with the reason in `why`, when no backend takes it. What
- * the first backend said is in `why` too when it is the second that does. */
-static bool choose(lower *work, const sq_step *step, const bool *output, const sq_backend **backend,
-                   sq_tactic *out, sq_reason *why)
+/* The backend and tactic of a step; `made->count` is 0, with the reason in `why`, when no backend
+ * takes it. */
+static squall_status choose(lower *work, const sq_step *step, const bool *output, choice *made,
+                            squall_error *err)
 {
-    sq_tactic tactics[SQ_MAX_TACTICS];
-    sq_reason reason = {""};
-    for (int b = 0; b < 2 && work->how->backends[b] != NULL; b++) {
-        const size_t count =
-            work->how->backends[b]->tactics(step, work->how->threads, tactics, &reason);
-        if (count > 0) {
-            *backend = work->how->backends[b];
-            *out = *pick(step, tactics, count, output);
-            return true;
-        }
-        *why = reason;
+    const sq_lowering *how = work->how;
+    made->chosen = 0;
+    made->count =
+        sq_candidates_list(how->backends, step, how->threads, output, made->all, &made->why);
+    if (made->count == 0) {
+        return SQUALL_OK;
     }
-    return false;
+    return (how->choose != NULL ? how->choose : sq_choose_by_cost)(how->chooser, step, made->all,
+                                                                   made->count, &made->chosen, err);
 }
 
 static squall_status add_packed(lower *work, const sq_backend *backend, const sq_tactic *tactic,
@@ -233,9 +201,10 @@ static squall_status add_packed(lower *work, const sq_backend *backend, const sq
 }
 
 /* Fill in what a tactic means for a stored step; its inputs and outputs are set. */
-static squall_status settle(lower *work, const sq_backend *backend, const sq_tactic *tactic,
-                            uint32_t index, squall_error *err)
+static squall_status settle(lower *work, const choice *made, uint32_t index, squall_error *err)
 {
+    const sq_backend *backend = made->all[made->chosen].backend;
+    const sq_tactic *tactic = &made->all[made->chosen].tactic;
     squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
     sq_step view;
     sq_plan_step *step = &work->plan->steps[index];
@@ -250,7 +219,7 @@ static squall_status settle(lower *work, const sq_backend *backend, const sq_tac
     step->backend = backend->id;
     step->in_place = tactic->in_place;
     step->tactic = sq_strdup(tactic->name);
-    if (step->tactic == NULL) {
+    if (step->tactic == NULL || !sq_candidates_keep(made->all, made->count, &made->why, step)) {
         return no_memory(work, err);
     }
     if (tactic->scratch_bytes > work->plan->scratch_bytes) {
@@ -277,16 +246,16 @@ static squall_status add_copy(lower *work, sq_op op, uint32_t from, uint32_t to,
     squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
     const bool output[1] = {false};
     sq_step view;
-    sq_tactic tactic;
-    sq_reason why = {""};
-    const sq_backend *backend;
+    choice made;
     sq_plan_view_step(work->plan, step, NULL, 0, in, out, &view);
-    if (!choose(work, &view, output, &backend, &tactic, &why) ||
-        tactic.out_layout[0] != (uint8_t)layout ||
-        tactic.in_layout[0] != (uint8_t)work->plan->values[from].type.layout) {
-        return sq_fail(err, SQUALL_E_INTERNAL, step->name, "no backend can copy it: %s", why.text);
+    SQ_TRY(choose(work, &view, output, &made, err));
+    const sq_tactic *tactic = &made.all[made.chosen].tactic;
+    if (made.count == 0 || tactic->out_layout[0] != (uint8_t)layout ||
+        tactic->in_layout[0] != (uint8_t)work->plan->values[from].type.layout) {
+        return sq_fail(err, SQUALL_E_INTERNAL, step->name, "no backend can copy it: %s",
+                       made.why.text);
     }
-    return settle(work, backend, &tactic, index, err);
+    return settle(work, &made, index, err);
 }
 
 /* A constant in another layout, made now. */
@@ -447,35 +416,35 @@ static squall_status lower_node(lower *work, const sq_node *node, squall_error *
     bool output[SQ_MAX_OUTPUTS];
     uint32_t inputs[SQ_MAX_INPUTS];
     sq_step view;
-    sq_tactic tactic;
-    sq_reason why = {""};
-    const sq_backend *backend;
+    choice made;
     if (!view_node(work, node, in, out, output, &view)) {
         return SQUALL_OK;
     }
     if (is_view(&view)) {
         return lower_view(work, node, &view, err);
     }
-    if (!choose(work, &view, output, &backend, &tactic, &why)) {
+    SQ_TRY(choose(work, &view, output, &made, err));
+    if (made.count == 0) {
         work->failed++;
         sq_note(work->failures, NULL, "node '%s' (%s): %s", node->name, sq_op_name(node->op),
-                why.text);
+                made.why.text);
         /* Its outputs still need numbers, so that all such nodes are found in one pass. */
-        tactic = (sq_tactic){.in_place = -1};
-        backend = NULL;
+        made.all[0] = (sq_candidate){.tactic = {.in_place = -1}};
     }
-    SQ_TRY(get_inputs(work, node, tactic.in_layout, inputs, err));
-    SQ_TRY(add_node_step(work, node, &view, inputs, tactic.out_layout, err));
-    if (backend == NULL) {
+    const sq_candidate *chosen = &made.all[made.chosen];
+    SQ_TRY(get_inputs(work, node, chosen->tactic.in_layout, inputs, err));
+    SQ_TRY(add_node_step(work, node, &view, inputs, chosen->tactic.out_layout, err));
+    if (made.count == 0) {
         return SQUALL_OK;
     }
-    SQ_TRY(settle(work, backend, &tactic, work->plan->step_count - 1, err));
-    if (backend == work->how->backends[0]) {
+    SQ_TRY(settle(work, &made, work->plan->step_count - 1, err));
+    if (chosen->backend == work->how->backends[0]) {
         work->how->first++;
     } else {
         work->how->fallbacks++;
         sq_note(work->how->notes, NULL, "step '%s' (%s) runs on %s: %s", node->name,
-                sq_op_name(node->op), backend->name, why.text);
+                sq_op_name(node->op), chosen->backend->name,
+                made.why.text[0] != '\0' ? made.why.text : "it was measured to be faster there");
     }
     for (uint32_t i = 0; i < node->out_count; i++) {
         uint32_t plain;

@@ -36,7 +36,8 @@ uint32_t sq_compile_profiles(const squall_build_options *options)
         }
         most = count > most ? count : most;
     }
-    return most;
+    const size_t buckets = options->bucket_count > 0 ? options->bucket_count : 1;
+    return buckets <= SQ_LIMIT_PROFILES ? most * (uint32_t)buckets : UINT32_MAX;
 }
 
 /* "'x' float32[N,4,256,256]" for messages, and "x=1x4x256x256" as what to pass. */
@@ -97,18 +98,103 @@ static bool known_elsewhere(const sq_graph *graph, const char *symbol)
     return false;
 }
 
-squall_status sq_compile_set_shapes(sq_graph *graph, const squall_build_options *options,
-                                    uint32_t profile, squall_error *err)
+/* Batches of an input of which nothing else is open and nothing is said. */
+static const int64_t usual_batches[] = {
+    [SQ_BATCH_MIN] = 1, [SQ_BATCH_PLANNED] = 8, [SQ_BATCH_MAX] = 32};
+
+/* The sizes that a caller's shape means for an input, those that are open -1. */
+static squall_status read_shape(const sq_value *value, const squall_input_shape *shape,
+                                sq_batch which, int64_t *dims, uint32_t *rank, squall_error *err)
 {
-    SQ_TRY(check_names(graph, options, err));
+    const bool range = shape->batch_min != 0 || shape->batch_max != 0;
+    if (range && (shape->rank < 1 || shape->batch_min < 1 || shape->dims[0] < shape->batch_min ||
+                  shape->batch_max < shape->dims[0])) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, value->name,
+                       "batches %" PRId64 ":%" PRId64 ":%" PRId64 " are no range; least, usual and "
+                       "most must ascend from 1",
+                       shape->batch_min, shape->rank > 0 ? shape->dims[0] : 0, shape->batch_max);
+    }
+    *rank = range && shape->rank == 1 ? value->type.rank : shape->rank;
+    for (uint32_t d = 0; d < *rank && d < SQUALL_MAX_DIMS; d++) {
+        dims[d] = d < shape->rank ? shape->dims[d] : value->type.dims[d];
+    }
+    if (range && which != SQ_BATCH_PLANNED) {
+        dims[0] = which == SQ_BATCH_MIN ? shape->batch_min : shape->batch_max;
+    }
+    return SQUALL_OK;
+}
+
+/* Height and width of a bucket where they are open. */
+static void use_bucket(const squall_build_options *options, uint32_t profile, int64_t *dims,
+                       uint32_t rank)
+{
+    if (options->bucket_count > 0 && rank >= 2) {
+        const squall_bucket *bucket = &options->buckets[profile % options->bucket_count];
+        dims[rank - 2] = dims[rank - 2] < 0 ? bucket->height : dims[rank - 2];
+        dims[rank - 1] = dims[rank - 1] < 0 ? bucket->width : dims[rank - 1];
+    }
+}
+
+static bool complete(const int64_t *dims, uint32_t rank, uint32_t from)
+{
+    for (uint32_t d = from; d < rank; d++) {
+        if (dims[d] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Shapes that were asked for, and buckets. */
+static squall_status set_given(sq_graph *graph, const squall_build_options *options,
+                               uint32_t profile, sq_batch which, squall_error *err)
+{
+    const uint32_t buckets = options->bucket_count > 0 ? (uint32_t)options->bucket_count : 1;
     for (uint32_t k = 0; k < graph->input_count; k++) {
-        const sq_value *value = &graph->values[graph->inputs[k]];
-        const squall_input_shape *shape = find_shape(options, value->name, profile);
+        sq_value *value = &graph->values[graph->inputs[k]];
+        int64_t dims[SQUALL_MAX_DIMS];
+        uint32_t rank = value->type.rank;
+        memcpy(dims, value->type.dims, sizeof dims);
+        const squall_input_shape *shape = find_shape(options, value->name, profile / buckets);
         if (shape == NULL && graph->input_count == 1) {
-            shape = find_shape(options, NULL, profile);
+            shape = find_shape(options, NULL, profile / buckets);
         }
         if (shape != NULL) {
-            SQ_TRY(sq_graph_set_shape(graph, value->name, shape->dims, shape->rank, err));
+            SQ_TRY(read_shape(value, shape, which, dims, &rank, err));
+        }
+        use_bucket(options, profile, dims, rank);
+        for (uint32_t d = 0; shape == NULL && d < rank; d++) {
+            value->type.dims[d] = dims[d]; /* of the bucket; the batch may still be open */
+        }
+        if (complete(dims, rank, 0) && rank > 0) {
+            SQ_TRY(sq_graph_set_shape(graph, value->name, dims, rank, err));
+        } else if (shape != NULL && shape->rank == rank) {
+            return sq_fail(err, SQUALL_E_SHAPE, value->name, "a size below 1 was asked for");
+        }
+    }
+    return SQUALL_OK;
+}
+
+/* Whether the batch alone of an input is open, and nothing else says it. */
+static bool wants_batches(const sq_graph *graph, const sq_value *value)
+{
+    return value->type.rank > 1 && value->type.dims[0] < 0 &&
+           complete(value->type.dims, value->type.rank, 1) &&
+           !known_elsewhere(graph, value->symbols[0]);
+}
+
+squall_status sq_compile_set_shapes(sq_graph *graph, const squall_build_options *options,
+                                    uint32_t profile, sq_batch which, squall_error *err)
+{
+    SQ_TRY(check_names(graph, options, err));
+    SQ_TRY(set_given(graph, options, profile, which, err));
+    for (uint32_t k = 0; k < graph->input_count; k++) {
+        const sq_value *value = &graph->values[graph->inputs[k]];
+        if (wants_batches(graph, value)) {
+            int64_t dims[SQUALL_MAX_DIMS];
+            memcpy(dims, value->type.dims, sizeof dims);
+            dims[0] = usual_batches[which];
+            SQ_TRY(sq_graph_set_shape(graph, value->name, dims, value->type.rank, err));
         }
     }
     for (uint32_t k = 0; k < graph->input_count; k++) {

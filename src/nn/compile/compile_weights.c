@@ -36,6 +36,20 @@ uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes)
     return weights->count++;
 }
 
+void sq_weights_use(sq_weights *weights, const sq_plan *plan)
+{
+    for (uint32_t v = 0; v < plan->value_count; v++) {
+        if (plan->values[v].home == SQ_HOME_CONST) {
+            weights->items[plan->values[v].offset].used = true;
+        }
+    }
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        if (plan->steps[s].packed_bytes > 0) {
+            weights->items[plan->steps[s].packed_offset].used = true;
+        }
+    }
+}
+
 squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size_t *bytes,
                                  squall_error *err)
 {
@@ -43,7 +57,7 @@ squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size
     for (int large = 0; large <= 1; large++) {
         for (uint32_t i = 0; i < weights->count; i++) {
             sq_weight *item = &weights->items[i];
-            if ((item->bytes > SQ_LIMIT_SHAPE_BYTES) != large) {
+            if ((item->bytes > SQ_LIMIT_SHAPE_BYTES) != large || !item->used) {
                 continue;
             }
             item->offset = at;
@@ -61,7 +75,7 @@ squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size
     }
     for (uint32_t i = 0; i < weights->count; i++) {
         sq_weight *item = &weights->items[i];
-        if (item->bytes > 0) {
+        if (item->bytes > 0 && item->used) {
             memcpy(*blob + item->offset, item->data, item->bytes);
         }
         sq_free(item->data); /* a large network's are not kept twice */

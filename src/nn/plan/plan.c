@@ -15,6 +15,11 @@ void sq_plan_free(sq_plan *plan)
         sq_free(step->in);
         sq_free(step->out);
         sq_attrs_free(&step->attrs);
+        for (uint32_t c = 0; c < step->candidate_count; c++) {
+            sq_free(step->candidates[c].tactic);
+        }
+        sq_free(step->candidates);
+        sq_free(step->why);
     }
     sq_free(plan->values);
     sq_free(plan->steps);

@@ -31,6 +31,14 @@ typedef struct sq_plan_value {
  * home and offset. The other numbers are SQ_BACKEND_* of nn/backend. */
 #define SQ_PLAN_VIEW 0
 
+/** One way to run a step that the compiler weighed: what it guessed, and what was measured. */
+typedef struct sq_plan_candidate {
+    uint32_t backend;          /* SQ_BACKEND_* */
+    char *tactic;              /* owned */
+    double cost_s, extra_s;    /* guesses: the step itself (0 unknown), reorders around it */
+    double median_s, spread_s; /* measured; 0 when it was not */
+} sq_plan_candidate;
+
 typedef struct sq_plan_step {
     sq_op op;
     uint32_t backend;   /* SQ_PLAN_VIEW or SQ_BACKEND_* */
@@ -41,6 +49,10 @@ typedef struct sq_plan_step {
     uint32_t in_count, out_count;
     uint64_t packed_offset, packed_bytes; /* in the weights; 0 bytes for none */
     sq_attrs attrs;
+    /* How it came to its tactic: not part of the plan, a section of its own. */
+    sq_plan_candidate *candidates; /* owned, [candidate_count]; NULL when nothing is known */
+    uint32_t candidate_count;
+    char *why; /* owned; why the device's own backend does not run it; "" or NULL when it does */
 } sq_plan_step;
 
 /** One profile's plan. */
@@ -66,6 +78,17 @@ bool sq_plan_can_view(sq_op op);
 void sq_plan_view_step(const sq_plan *plan, const sq_plan_step *step, const unsigned char *weights,
                        size_t constant_bytes, squall_tensor *in, squall_tensor *out, sq_step *view);
 
+struct sq_engine_file; /* below */
+
+/** A plan for other sizes of the inputs, by the same steps: types worked out again from `inputs`
+ * ([input_count], types alone), memory planned again, everything checked as if it came from a file.
+ *
+ * Packed constants and tactics stay; whether a backend takes its step at these sizes is for it to
+ * say. SQUALL_E_SHAPE when the steps do not fit these sizes. */
+SQUALL_MUST_USE squall_status sq_plan_derive(const sq_plan *plan, const struct sq_engine_file *file,
+                                             const squall_tensor *inputs, sq_plan *out,
+                                             squall_error *err);
+
 /** Give every arena value an offset: values whose lives overlap never share memory.
  *
  * Greedy by size (Pisarchyk and Lee 2020, arXiv:2001.03288), and other orders where that one misses
@@ -75,16 +98,25 @@ SQUALL_MUST_USE squall_status sq_plan_memory(sq_plan *plan, squall_error *err);
 
 /* The file: see docs/engine-file.md. Everything hostile until checked here; what is handed out has
  * passed every check that needs no backend. */
+/** The batches that a profile takes in the place of the one that it was planned for: size 0 of an
+ * input, both included; 0 and 0 when it is fixed. */
+typedef struct sq_batch_range {
+    int64_t min, max;
+} sq_batch_range;
+
 typedef struct sq_engine_file {
     sq_plan *portable, *device; /* owned, [profile_count]; `device` NULL when there is no such
                                    section */
     uint32_t profile_count;
+    sq_batch_range *ranges; /* owned, [profile_count][input_count of the plans]; NULL: all fixed */
     const unsigned char *weights; /* 64-byte aligned, in the mapping */
     uint64_t weight_bytes;
     char *recipe;         /* owned; NULL for none */
     char *model_name;     /* owned */
     char *squall_version; /* owned */
     char *isa;            /* owned; of the device section, "" for none */
+    char *command;        /* owned; the build as a command, NULL when not known */
+    char *compiler;       /* owned; what squall itself was compiled by, NULL when not known */
     int32_t threads;      /* that the device section was planned for */
     unsigned char model_hash[SQ_HASH_BYTES];
 
@@ -94,6 +126,9 @@ typedef struct sq_engine_file {
     atomic_uchar *chunk_checked; /* owned, [chunk_count]; 1 once a chunk's hash has been found right
                                   */
 } sq_engine_file;
+
+/** The range of an input in a profile; 0 and 0 when it is fixed. */
+sq_batch_range sq_engine_range(const sq_engine_file *file, uint32_t profile, uint32_t input);
 
 /** Bytes of an engine file; given (sq_free). The same content gives the same bytes. */
 SQUALL_MUST_USE squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
@@ -112,5 +147,22 @@ SQUALL_MUST_USE squall_status sq_engine_check_weights(const sq_engine_file *file
                                                       uint64_t bytes, squall_error *err);
 
 void sq_engine_free(sq_engine_file *file);
+
+/** Public keys that are trusted, from a file of them. */
+typedef struct sq_keys {
+    unsigned char *keys; /* owned, [count][SQ_SIGN_PUBLIC_BYTES]; at least one */
+    size_t count;
+    char *path; /* owned; for messages */
+} sq_keys;
+
+SQUALL_MUST_USE squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err);
+void sq_keys_free(sq_keys *keys);
+
+/** Whether an engine is what one of the keys signed; nothing but header and table is looked at
+ * before that is known. `signer` is filled, SQ_SIGN_PUBLIC_BYTES; may be NULL. SQUALL_E_SIGNATURE.
+ */
+SQUALL_MUST_USE squall_status sq_engine_check_signature(const unsigned char *bytes, size_t size,
+                                                        const char *name, const sq_keys *keys,
+                                                        unsigned char *signer, squall_error *err);
 
 #endif /* SQ_NN_PLAN_PLAN_H */

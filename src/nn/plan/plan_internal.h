@@ -78,14 +78,70 @@ enum {
     SQ_SECTION_CHUNKS = 4,  /* SHA-256 of each chunk of the weights */
     SQ_SECTION_RECIPE = 5,
     SQ_SECTION_ABOUT = 6,
-    SQ_SECTION_SIGNATURE = 7 /* reserved: its hash is zero, since it signs the table */
+    SQ_SECTION_SIGNATURE = 7, /* the last; its hash is zero, since it signs the table */
+    SQ_SECTION_RANGES = 8,
+    SQ_SECTION_RECORD = 9 /* how the steps of the device plan came to their tactics */
 };
+#define SQ_SECTION_NEWEST    SQ_SECTION_RECORD
 #define SQ_HEADER_TEXT       32 /* bytes of a text in the header, with its end */
 #define SQ_SECTION_MANDATORY 1u /* a reader that does not know the section must refuse the file */
 #define SQ_MAX_SECTIONS      32
 
+/* Offsets in the signature section. */
+enum {
+    SQ_SIGNATURE_ALGORITHM = 0, /* u32: 1, Ed25519 */
+    SQ_SIGNATURE_KEY = 8,       /* 32 bytes */
+    SQ_SIGNATURE_BYTES = 40,    /* 64 bytes, over all that is before them */
+    SQ_SIGNATURE_SIZE = 104
+};
+
+/** One entry of the section table. */
+typedef struct sq_section {
+    uint32_t id, flags;
+    uint64_t offset, size;
+    const unsigned char *hash; /* in the table */
+} sq_section;
+
+/** The sections of a file; `bytes` and `name` are borrowed. */
+typedef struct sq_sections {
+    const unsigned char *bytes;
+    size_t size;
+    const char *name;
+    sq_section items[SQ_MAX_SECTIONS];
+    uint32_t count;
+} sq_sections;
+
+/** Check header and table, and that the sections lie where they may: the first thing that is done
+ * with an engine's bytes. */
+SQUALL_MUST_USE squall_status sq_sections_read(const unsigned char *bytes, size_t size,
+                                               const char *name, sq_sections *out,
+                                               squall_error *err);
+/** The section of an id, or NULL. */
+const sq_section *sq_section_find(const sq_sections *sections, uint32_t id);
+/** "rain.sqe: section 1 (portable plan)" into `text`; returns it. */
+#define SQ_SECTION_WHERE 128
+const char *sq_section_where(const sq_sections *sections, const sq_section *part, char *text);
+
+/** Where a section of `size` bytes may begin after byte `at`: the weights at a page, so that what
+ * is not used is not read. */
+uint64_t sq_section_place(uint32_t id, uint64_t at);
+
 /** Hash of the header (but for its hash) and the table of at most SQ_MAX_SECTIONS sections. */
 void sq_engine_hash_head(const unsigned char *bytes, uint32_t sections, unsigned char *out);
+
+/* ---- Keys and signatures. ---- */
+
+/** A secret key from its file. */
+SQUALL_MUST_USE squall_status sq_key_read_secret(const char *path, unsigned char *seed,
+                                                 squall_error *err);
+/** 32 bytes in hexadecimal, SQUALL_KEY_TEXT bytes with the end. */
+void sq_key_format(const unsigned char *key, char *text);
+
+/** The bytes of an engine with a signature by `seed`, in the place of any other; given. */
+SQUALL_MUST_USE squall_status sq_engine_sign(const unsigned char *bytes, size_t size,
+                                             const char *name, const unsigned char *seed,
+                                             unsigned char **out, size_t *out_size,
+                                             squall_error *err);
 
 /* ---- Bytes, little-endian whatever the host. ---- */
 
@@ -114,5 +170,11 @@ uint64_t sq_load_uint(const unsigned char *at, unsigned bytes);
 void sq_plan_encode(const sq_plan *plan, sq_text *text);
 SQUALL_MUST_USE squall_status sq_plan_decode(sq_cursor *cursor, const char *where, sq_plan *plan,
                                              squall_error *err);
+
+/** What is known of how a plan's steps came to their tactics, as bytes, and back into its steps.
+ * SQUALL_E_CORRUPT when it is not of this plan. */
+void sq_record_encode(const sq_plan *plan, sq_text *text);
+SQUALL_MUST_USE squall_status sq_record_decode(sq_cursor *cursor, const char *where, sq_plan *plan,
+                                               squall_error *err);
 
 #endif /* SQ_NN_PLAN_PLAN_INTERNAL_H */

@@ -5,80 +5,17 @@
 
 #include "nn/plan/plan_internal.h"
 
-typedef struct section {
-    uint32_t id, flags;
-    uint64_t offset, size;
-    const unsigned char *hash; /* in the table */
-} section;
-
 typedef struct reader {
+    sq_sections sections;
     const unsigned char *bytes;
     size_t size;
     const char *name;
     sq_engine_file *file;
-    section sections[SQ_MAX_SECTIONS];
-    uint32_t count;
 } reader;
 
-static const char *section_name(uint32_t id)
-{
-    static const char *const names[] = {"",       "portable plan", "device plan", "weights",
-                                        "chunks", "recipe",        "about",       "signature"};
-    return id < sizeof names / sizeof names[0] ? names[id] : "";
-}
-
-/* "rain.sqe: section 1 (portable plan)" */
-static const char *where_section(const reader *read, const section *part, char *text)
-{
-    snprintf(text, 128, "%.80s: section %" PRIu32 " (%s)", read->name, part->id,
-             section_name(part->id));
-    return text;
-}
-
-#define FAIL_SECTION(code, part, ...) \
-    sq_fail(err, (code), where_section(read, (part), (char[128]){0}), __VA_ARGS__)
-
-static squall_status check_head(reader *read, squall_error *err)
-{
-    const unsigned char *bytes = read->bytes;
-    if (read->size < SQ_ENGINE_MAGIC_BYTES ||
-        memcmp(bytes, SQ_ENGINE_MAGIC, SQ_ENGINE_MAGIC_BYTES) != 0) {
-        return sq_fail(err, SQUALL_E_FORMAT, read->name,
-                       "is not a squall engine; make one with squall build");
-    }
-    if (read->size < SQ_ENGINE_HEADER_BYTES) {
-        return sq_fail(err, SQUALL_E_TRUNCATED, read->name, "ends inside its header, at byte %zu",
-                       read->size);
-    }
-    const uint64_t format = sq_load_uint(bytes + SQ_HEADER_FORMAT, 4);
-    if (format != SQ_ENGINE_FORMAT) {
-        return sq_fail(err, SQUALL_E_VERSION, read->name,
-                       "is of format %" PRIu64 ", this squall reads format %d; run squall build "
-                       "again with this version",
-                       format, SQ_ENGINE_FORMAT);
-    }
-    const uint64_t file_bytes = sq_load_uint(bytes + SQ_HEADER_FILE_BYTES, 8);
-    if (file_bytes > read->size) {
-        return sq_fail(err, SQUALL_E_TRUNCATED, read->name,
-                       "has %zu of its %" PRIu64 " bytes; copy it again", read->size, file_bytes);
-    }
-    read->count = (uint32_t)sq_load_uint(bytes + SQ_HEADER_SECTIONS, 4);
-    if (file_bytes != read->size || read->count > SQ_MAX_SECTIONS ||
-        sq_load_uint(bytes + SQ_HEADER_BYTES, 4) != SQ_ENGINE_HEADER_BYTES ||
-        SQ_ENGINE_HEADER_BYTES + (size_t)read->count * SQ_ENGINE_TABLE_BYTES > read->size) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "has %zu bytes and %" PRIu32 " sections; its header says %" PRIu64
-                       " bytes, and at most %d sections are allowed",
-                       read->size, read->count, file_bytes, SQ_MAX_SECTIONS);
-    }
-    unsigned char hash[SQ_HASH_BYTES];
-    sq_engine_hash_head(bytes, read->count, hash);
-    if (memcmp(hash, bytes + SQ_HEADER_HASH, sizeof hash) != 0) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "its header does not match its hash; copy or build it again");
-    }
-    return SQUALL_OK;
-}
+#define FAIL_SECTION(code, part, ...)                                                            \
+    sq_fail(err, (code), sq_section_where(&read->sections, (part), (char[SQ_SECTION_WHERE]){0}), \
+            __VA_ARGS__)
 
 static bool all_zero(const unsigned char *bytes, size_t count)
 {
@@ -90,61 +27,12 @@ static bool all_zero(const unsigned char *bytes, size_t count)
     return true;
 }
 
-/* Sections lie one behind the other, aligned, with nothing but zeros between them. */
-static squall_status read_table(reader *read, squall_error *err)
-{
-    uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)read->count * SQ_ENGINE_TABLE_BYTES;
-    for (uint32_t i = 0; i < read->count; i++) {
-        const unsigned char *entry =
-            read->bytes + SQ_ENGINE_HEADER_BYTES + (size_t)i * SQ_ENGINE_TABLE_BYTES;
-        section *part = &read->sections[i];
-        part->id = (uint32_t)sq_load_uint(entry + SQ_TABLE_ID, 4);
-        part->flags = (uint32_t)sq_load_uint(entry + SQ_TABLE_FLAGS, 4);
-        part->offset = sq_load_uint(entry + SQ_TABLE_OFFSET, 8);
-        part->size = sq_load_uint(entry + SQ_TABLE_SIZE, 8);
-        part->hash = entry + SQ_TABLE_HASH;
-        if (part->offset % SQ_ALIGNMENT != 0 || part->offset < at || part->offset > read->size ||
-            part->offset - at >= SQ_ENGINE_PAGE_BYTES || part->size > read->size - part->offset ||
-            !all_zero(read->bytes + at, part->offset - at)) {
-            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
-                                "%" PRIu64 " bytes at %" PRIu64 " are not where a section may lie "
-                                "in %zu bytes",
-                                part->size, part->offset, read->size);
-        }
-        at = part->offset + part->size;
-        for (uint32_t j = 0; j < i; j++) {
-            if (read->sections[j].id == part->id) {
-                return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is there twice");
-            }
-        }
-        if (part->id > SQ_SECTION_SIGNATURE && (part->flags & SQ_SECTION_MANDATORY) != 0) {
-            return FAIL_SECTION(SQUALL_E_VERSION, part,
-                                "is needed, but this version of squall does not know it");
-        }
-    }
-    if (at != read->size) {
-        return sq_fail(err, SQUALL_E_CORRUPT, read->name,
-                       "%" PRIu64 " bytes follow its last section", (uint64_t)(read->size - at));
-    }
-    return SQUALL_OK;
-}
-
-static const section *find_section(const reader *read, uint32_t id)
-{
-    for (uint32_t i = 0; i < read->count; i++) {
-        if (read->sections[i].id == id) {
-            return &read->sections[i];
-        }
-    }
-    return NULL;
-}
-
 /* Every section but the weights, whose chunks are checked when they are used, and the signature,
  * which signs the table. */
 static squall_status check_hashes(const reader *read, squall_error *err)
 {
-    for (uint32_t i = 0; i < read->count; i++) {
-        const section *part = &read->sections[i];
+    for (uint32_t i = 0; i < read->sections.count; i++) {
+        const sq_section *part = &read->sections.items[i];
         if (part->id == SQ_SECTION_WEIGHTS || part->id == SQ_SECTION_SIGNATURE) {
             continue;
         }
@@ -160,9 +48,10 @@ static squall_status check_hashes(const reader *read, squall_error *err)
 
 static squall_status read_weights(reader *read, squall_error *err)
 {
-    const section *weights = find_section(read, SQ_SECTION_WEIGHTS);
-    const section *chunks = find_section(read, SQ_SECTION_CHUNKS);
-    if (weights == NULL || chunks == NULL || find_section(read, SQ_SECTION_PORTABLE) == NULL) {
+    const sq_section *weights = sq_section_find(&read->sections, SQ_SECTION_WEIGHTS);
+    const sq_section *chunks = sq_section_find(&read->sections, SQ_SECTION_CHUNKS);
+    if (weights == NULL || chunks == NULL ||
+        sq_section_find(&read->sections, SQ_SECTION_PORTABLE) == NULL) {
         return sq_fail(err, SQUALL_E_CORRUPT, read->name,
                        "has no portable plan, no weights or no hashes of them");
     }
@@ -216,13 +105,13 @@ squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offse
 /* The plans of one section, one for each profile, checked. */
 static squall_status read_plans(reader *read, uint32_t id, sq_plan **out, squall_error *err)
 {
-    const section *part = find_section(read, id);
+    const sq_section *part = sq_section_find(&read->sections, id);
     sq_engine_file *file = read->file;
     if (part == NULL) {
         return SQUALL_OK;
     }
-    char where[128];
-    where_section(read, part, where);
+    char where[SQ_SECTION_WHERE];
+    sq_section_where(&read->sections, part, where);
     sq_plan *plans = sq_alloc(file->profile_count, sizeof *plans);
     if (plans == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, where, "no memory for its plans");
@@ -332,9 +221,18 @@ static squall_status read_header(reader *read, squall_error *err)
     return read_text(read, SQ_HEADER_ISA, &file->isa, err);
 }
 
+/* Where a fact is kept, or NULL when it is not known here. */
+static char **find_fact(sq_engine_file *file, const char *key)
+{
+    return strcmp(key, "model") == 0      ? &file->model_name
+           : strcmp(key, "command") == 0  ? &file->command
+           : strcmp(key, "compiler") == 0 ? &file->compiler
+                                          : NULL;
+}
+
 static squall_status read_about(reader *read, squall_error *err)
 {
-    const section *part = find_section(read, SQ_SECTION_ABOUT);
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_ABOUT);
     sq_cursor cursor = {0};
     if (part != NULL) {
         cursor.data = read->bytes + part->offset;
@@ -343,9 +241,9 @@ static squall_status read_about(reader *read, squall_error *err)
         for (uint32_t i = 0; i < count && !cursor.failed; i++) {
             char *key = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
             char *value = sq_cursor_string(&cursor, SQ_LIMIT_NAME);
-            if (key != NULL && value != NULL && strcmp(key, "model") == 0 &&
-                read->file->model_name == NULL) {
-                read->file->model_name = value;
+            char **keep = key != NULL && value != NULL ? find_fact(read->file, key) : NULL;
+            if (keep != NULL && *keep == NULL) {
+                *keep = value;
                 value = NULL;
             }
             sq_free(key);
@@ -368,7 +266,7 @@ static squall_status read_about(reader *read, squall_error *err)
 
 static squall_status read_recipe(reader *read, squall_error *err)
 {
-    const section *part = find_section(read, SQ_SECTION_RECIPE);
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECIPE);
     if (part == NULL) {
         return SQUALL_OK;
     }
@@ -386,11 +284,73 @@ static squall_status read_recipe(reader *read, squall_error *err)
     return SQUALL_OK;
 }
 
+/* Batches that a profile takes beside its own; they hold that one, and their plans fit in memory by
+ * the limits that derived plans are held against. */
+static squall_status read_ranges(reader *read, squall_error *err)
+{
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RANGES);
+    sq_engine_file *file = read->file;
+    if (part == NULL) {
+        return SQUALL_OK;
+    }
+    const uint32_t inputs = file->portable[0].input_count;
+    const size_t count = (size_t)file->profile_count * inputs;
+    if (part->size != 16 * (uint64_t)count) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "has %" PRIu64 " bytes; %zu inputs need %zu",
+                            part->size, count, 16 * count);
+    }
+    file->ranges = sq_alloc(count, sizeof *file->ranges);
+    if (file->ranges == NULL) {
+        return FAIL_SECTION(SQUALL_E_MEMORY, part, "no memory for it");
+    }
+    sq_cursor cursor = {.data = read->bytes + part->offset, .size = part->size};
+    for (size_t i = 0; i < count; i++) {
+        const sq_plan *plan = &file->portable[i / inputs];
+        const squall_tensor *type = &plan->values[plan->inputs[i % inputs]].type;
+        const int64_t min = (int64_t)sq_cursor_uint(&cursor, 8);
+        const int64_t max = (int64_t)sq_cursor_uint(&cursor, 8);
+        if ((min != 0 || max != 0) &&
+            (type->rank == 0 || min < 1 || min > type->dims[0] || max < type->dims[0])) {
+            return FAIL_SECTION(SQUALL_E_CORRUPT, part,
+                                "%" PRId64 " to %" PRId64 " of input %zu does not hold the size "
+                                "that it was planned for",
+                                min, max, i % inputs);
+        }
+        file->ranges[i] = (sq_batch_range){.min = min, .max = max};
+    }
+    return SQUALL_OK;
+}
+
+sq_batch_range sq_engine_range(const sq_engine_file *file, uint32_t profile, uint32_t input)
+{
+    const uint32_t inputs = file->portable[0].input_count;
+    return file->ranges != NULL ? file->ranges[(size_t)profile * inputs + input]
+                                : (sq_batch_range){0, 0};
+}
+
+static squall_status read_record(reader *read, squall_error *err)
+{
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECORD);
+    if (part == NULL || read->file->device == NULL) {
+        return SQUALL_OK;
+    }
+    char where[SQ_SECTION_WHERE];
+    sq_section_where(&read->sections, part, where);
+    sq_cursor cursor = {.data = read->bytes + part->offset, .size = part->size};
+    for (uint32_t p = 0; p < read->file->profile_count; p++) {
+        SQ_TRY(sq_record_decode(&cursor, where, &read->file->device[p], err));
+    }
+    if (cursor.at != cursor.size) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "%zu bytes follow its last profile",
+                            cursor.size - cursor.at);
+    }
+    return SQUALL_OK;
+}
+
 static squall_status read_parts(reader *read, squall_error *err)
 {
     sq_engine_file *file = read->file;
-    SQ_TRY(check_head(read, err));
-    SQ_TRY(read_table(read, err));
+    SQ_TRY(sq_sections_read(read->bytes, read->size, read->name, &read->sections, err));
     SQ_TRY(check_hashes(read, err));
     SQ_TRY(read_header(read, err));
     SQ_TRY(read_weights(read, err));
@@ -398,7 +358,9 @@ static squall_status read_parts(reader *read, squall_error *err)
     SQ_TRY(read_recipe(read, err));
     SQ_TRY(read_plans(read, SQ_SECTION_PORTABLE, &file->portable, err));
     SQ_TRY(read_plans(read, SQ_SECTION_DEVICE, &file->device, err));
-    return check_totals(read, err);
+    SQ_TRY(check_totals(read, err));
+    SQ_TRY(read_ranges(read, err));
+    return read_record(read, err);
 }
 
 squall_status sq_engine_read(const unsigned char *bytes, size_t size, const char *name,
@@ -433,6 +395,9 @@ void sq_engine_free(sq_engine_file *file)
     sq_free(file->model_name);
     sq_free(file->squall_version);
     sq_free(file->isa);
+    sq_free(file->command);
+    sq_free(file->compiler);
+    sq_free(file->ranges);
     sq_free(file->name);
     sq_free(file->chunk_checked);
     memset(file, 0, sizeof *file);

@@ -12,7 +12,7 @@ typedef struct part {
 
 typedef struct writer {
     const sq_engine_file *file;
-    sq_text portable, device, about, chunks;
+    sq_text portable, device, about, chunks, ranges, record;
     part parts[SQ_MAX_SECTIONS];
     uint32_t count;
     uint64_t arena_bytes, macs;
@@ -43,9 +43,46 @@ static void hash_chunks(writer *work)
 /* Facts in words, key and value; readers skip keys that they do not know. */
 static void encode_about(writer *work)
 {
-    sq_put_uint(&work->about, 1, 4);
-    sq_put_string(&work->about, "model");
-    sq_put_string(&work->about, work->file->model_name);
+    const sq_engine_file *file = work->file;
+    const char *const facts[][2] = {{"model", file->model_name != NULL ? file->model_name : ""},
+                                    {"command", file->command},
+                                    {"compiler", file->compiler}};
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        count += facts[i][1] != NULL;
+    }
+    sq_put_uint(&work->about, count, 4);
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        if (facts[i][1] != NULL) {
+            sq_put_string(&work->about, facts[i][0]);
+            sq_put_string(&work->about, facts[i][1]);
+        }
+    }
+}
+
+static void encode_ranges(writer *work)
+{
+    const sq_engine_file *file = work->file;
+    const size_t count = (size_t)file->profile_count * file->portable[0].input_count;
+    for (size_t i = 0; file->ranges != NULL && i < count; i++) {
+        sq_put_uint(&work->ranges, (uint64_t)file->ranges[i].min, 8);
+        sq_put_uint(&work->ranges, (uint64_t)file->ranges[i].max, 8);
+    }
+}
+
+/* Nothing when nothing is known: a plan made by hand, or read from an engine without it. */
+static void encode_record(writer *work)
+{
+    const sq_engine_file *file = work->file;
+    bool known = false;
+    for (uint32_t p = 0; file->device != NULL && p < file->profile_count; p++) {
+        for (uint32_t s = 0; s < file->device[p].step_count; s++) {
+            known = known || file->device[p].steps[s].candidate_count > 0;
+        }
+    }
+    for (uint32_t p = 0; known && p < file->profile_count; p++) {
+        sq_record_encode(&file->device[p], &work->record);
+    }
 }
 
 static void add_part(writer *work, uint32_t id, uint32_t flags, const void *data, uint64_t size)
@@ -54,13 +91,12 @@ static void add_part(writer *work, uint32_t id, uint32_t flags, const void *data
         (part){.id = id, .flags = flags, .data = (const unsigned char *)data, .size = size};
 }
 
-/* Where each section begins; the weights at a page, so that what is not used is not read. */
+/* Where each section begins; returns where the last one ends. */
 static uint64_t lay_out(writer *work)
 {
     uint64_t at = SQ_ENGINE_HEADER_BYTES + (uint64_t)work->count * SQ_ENGINE_TABLE_BYTES;
     for (uint32_t i = 0; i < work->count; i++) {
-        at = sq_round_up(at, work->parts[i].id == SQ_SECTION_WEIGHTS ? SQ_ENGINE_PAGE_BYTES
-                                                                     : SQ_ALIGNMENT);
+        at = sq_section_place(work->parts[i].id, at);
         work->parts[i].offset = at;
         at += work->parts[i].size;
     }
@@ -135,6 +171,8 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
     }
     hash_chunks(&work);
     encode_about(&work);
+    encode_ranges(&work);
+    encode_record(&work);
     add_part(&work, SQ_SECTION_PORTABLE, SQ_SECTION_MANDATORY, work.portable.data,
              work.portable.length);
     if (file->device != NULL) {
@@ -145,6 +183,12 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
                  strlen(file->recipe));
     }
     add_part(&work, SQ_SECTION_ABOUT, 0, work.about.data, work.about.length);
+    if (file->ranges != NULL) {
+        add_part(&work, SQ_SECTION_RANGES, 0, work.ranges.data, work.ranges.length);
+    }
+    if (work.record.length > 0) {
+        add_part(&work, SQ_SECTION_RECORD, 0, work.record.data, work.record.length);
+    }
     add_part(&work, SQ_SECTION_CHUNKS, SQ_SECTION_MANDATORY, work.chunks.data, work.chunks.length);
     add_part(&work, SQ_SECTION_WEIGHTS, SQ_SECTION_MANDATORY, file->weights, file->weight_bytes);
     const uint64_t total = lay_out(&work);
@@ -156,7 +200,7 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
     }
     unsigned char *made = sq_alloc(total, 1);
     if (made == NULL || work.portable.failed || work.device.failed || work.about.failed ||
-        work.chunks.failed) {
+        work.chunks.failed || work.ranges.failed || work.record.failed) {
         sq_free(made);
         status = sq_fail(err, SQUALL_E_MEMORY, file->model_name, "no memory for its engine");
         goto done;
@@ -170,5 +214,7 @@ done:
     sq_text_free(&work.device);
     sq_text_free(&work.about);
     sq_text_free(&work.chunks);
+    sq_text_free(&work.ranges);
+    sq_text_free(&work.record);
     return status;
 }

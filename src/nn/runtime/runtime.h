@@ -26,6 +26,18 @@ SQUALL_MUST_USE squall_status sq_runtime_restore(const sq_engine_file *file, con
                                                  squall_tensor *out, sq_step *step,
                                                  sq_tactic *tactic, squall_error *err);
 
+/** Looks at a step that has just run: `step` has all data, of the plan's step `index`. */
+typedef squall_status sq_runtime_tap(void *self, const sq_plan *plan, uint32_t index,
+                                     const sq_step *step, squall_error *err);
+
+/** squall_context_run() with a look at each step behind it; views are not steps that run. What the
+ * tap sees is overwritten by later steps. */
+SQUALL_MUST_USE squall_status sq_runtime_run_tapped(squall_context *context,
+                                                    const squall_tensor *inputs, size_t input_count,
+                                                    const squall_tensor *outputs,
+                                                    size_t output_count, sq_runtime_tap *tap,
+                                                    void *self, squall_error *err);
+
 struct squall_engine {
     sq_mapping mapping; /* size 0 when the bytes are the caller's */
     sq_engine_file file;

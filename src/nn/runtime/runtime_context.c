@@ -26,7 +26,9 @@ typedef struct patch {
 
 struct squall_context {
     const squall_engine *engine;
-    const sq_plan *plan;
+    size_t profile;
+    const sq_plan *plan; /* of the engine, or `own` */
+    sq_plan own;         /* owned; for a batch that the engine has no plan of its own for */
     sq_pool *pool;
     int threads;
     bound *steps;                            /* owned, [step_count] */
@@ -222,8 +224,9 @@ static squall_status fill_context(maker *make, squall_error *err)
     return SQUALL_OK;
 }
 
-squall_status squall_context_create(squall_engine *engine, size_t profile, int32_t threads,
-                                    squall_context **out, squall_error *err)
+/* `inputs` is NULL for those that the profile was planned for. */
+static squall_status create(squall_engine *engine, size_t profile, const squall_tensor *inputs,
+                            int32_t threads, squall_context **out, squall_error *err)
 {
     if (profile >= engine->file.profile_count || threads < 0 || threads > SQ_POOL_THREADS) {
         return sq_fail(err, SQUALL_E_ARGUMENT, engine->file.name,
@@ -236,11 +239,19 @@ squall_status squall_context_create(squall_engine *engine, size_t profile, int32
     }
     const int processors = sq_cpu_count();
     make.context->engine = engine;
+    make.context->profile = profile;
     make.context->plan = &engine->plans[profile];
     make.context->threads = threads > 0                    ? threads
                             : processors < SQ_POOL_THREADS ? processors
                                                            : SQ_POOL_THREADS;
-    const squall_status status = fill_context(&make, err);
+    squall_status status = SQUALL_OK;
+    if (inputs != NULL) {
+        status = sq_plan_derive(make.context->plan, &engine->file, inputs, &make.context->own, err);
+        make.context->plan = &make.context->own;
+    }
+    if (status == SQUALL_OK) {
+        status = fill_context(&make, err);
+    }
     sq_free(make.tactics);
     if (status != SQUALL_OK) {
         squall_context_destroy(&make.context);
@@ -250,6 +261,63 @@ squall_status squall_context_create(squall_engine *engine, size_t profile, int32
     return SQUALL_OK;
 }
 
+squall_status squall_context_create(squall_engine *engine, size_t profile, int32_t threads,
+                                    squall_context **out, squall_error *err)
+{
+    return create(engine, profile, NULL, threads, out, err);
+}
+
+squall_status squall_context_create_for(squall_engine *engine, const squall_tensor *inputs,
+                                        size_t input_count, int32_t threads, squall_context **out,
+                                        squall_error *err)
+{
+    size_t profile;
+    bool planned = true;
+    SQ_TRY(squall_engine_find_profile(engine, inputs, input_count, &profile, err));
+    const sq_plan *plan = &engine->plans[profile];
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        planned = planned && sq_tensor_same_type(&inputs[i], &plan->values[plan->inputs[i]].type);
+    }
+    return create(engine, profile, planned ? NULL : inputs, threads, out, err);
+}
+
+/* Type of one of the caller's tensors. */
+static squall_status get_port(const squall_context *context, bool input, size_t index,
+                              squall_tensor *type, squall_error *err)
+{
+    const sq_plan *plan = context->plan;
+    const uint32_t count = input ? plan->input_count : plan->output_count;
+    if (index >= count) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, context->engine->file.name,
+                       "has no %s %zu; it has %" PRIu32 ", counted from 0",
+                       input ? "input" : "output", index, count);
+    }
+    *type = plan->values[input ? plan->inputs[index] : plan->outputs[index]].type;
+    return SQUALL_OK;
+}
+
+squall_status squall_context_input(const squall_context *context, size_t index, squall_tensor *type,
+                                   squall_error *err)
+{
+    return get_port(context, true, index, type, err);
+}
+
+squall_status squall_context_output(const squall_context *context, size_t index,
+                                    squall_tensor *type, squall_error *err)
+{
+    return get_port(context, false, index, type, err);
+}
+
+void squall_context_info(const squall_context *context, squall_profile_info *out)
+{
+    const sq_plan *plan = context->plan;
+    *out = (squall_profile_info){.arena_bytes = plan->arena_bytes,
+                                 .arena_bound_bytes = plan->arena_bound_bytes,
+                                 .macs = plan->macs,
+                                 .step_count = plan->step_count,
+                                 .backend = context->engine->backends[context->profile]};
+}
+
 void squall_context_destroy(squall_context **context)
 {
     if (context == NULL || *context == NULL) {
@@ -257,6 +325,7 @@ void squall_context_destroy(squall_context **context)
     }
     squall_context *old = *context;
     sq_pool_destroy(&old->pool);
+    sq_plan_free(&old->own);
     sq_free(old->steps);
     sq_free(old->times);
     sq_free(old->tensors);
@@ -367,6 +436,23 @@ squall_status squall_context_run(squall_context *context, const squall_tensor *i
         if (status != SQUALL_OK) {
             return fail_step(context, made, status, err);
         }
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_runtime_run_tapped(squall_context *context, const squall_tensor *inputs,
+                                    size_t input_count, const squall_tensor *outputs,
+                                    size_t output_count, sq_runtime_tap *tap, void *self,
+                                    squall_error *err)
+{
+    SQ_TRY(begin(context, inputs, input_count, outputs, output_count, err));
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        const bound *made = &context->steps[b];
+        const squall_status status = made->run(&made->call);
+        if (status != SQUALL_OK) {
+            return fail_step(context, made, status, err);
+        }
+        SQ_TRY(tap(self, context->plan, made->index, &made->step, err));
     }
     return SQUALL_OK;
 }

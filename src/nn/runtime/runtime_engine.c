@@ -64,8 +64,22 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
     const sq_engine_file *file = &engine->file;
     static const char *const remedy = "using the portable plan; run squall build again here";
     sq_isa isa;
+    if (options->native && (file->device == NULL || options->portable)) {
+        return sq_fail(err, SQUALL_E_MISMATCH, file->name,
+                       "has %s, and a plan for this host (%s) was insisted on; run squall build "
+                       "again here",
+                       file->device == NULL ? "the portable plan alone" : "to run portably",
+                       sq_isa_name(sq_cpu_isa()));
+    }
     if (file->device != NULL && !options->portable) {
-        if (!find_isa(file->isa, &isa) || !sq_cpu_can(isa)) {
+        const bool fits = find_isa(file->isa, &isa) && sq_cpu_can(isa);
+        if (!fits && options->native) {
+            return sq_fail(err, SQUALL_E_MISMATCH, file->name,
+                           "built for %s, this host has %s; run squall build again here, or leave "
+                           "it its portable plan",
+                           file->isa, sq_isa_name(sq_cpu_isa()));
+        }
+        if (!fits) {
             sq_note(notes, file->name, "built for %s, this host has %s: %s", file->isa,
                     sq_isa_name(sq_cpu_isa()), remedy);
         } else {
@@ -75,7 +89,7 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
                 engine->plans = file->device;
                 return SQUALL_OK;
             }
-            if (status != SQUALL_E_MISMATCH) {
+            if (status != SQUALL_E_MISMATCH || options->native) {
                 return sq_fail(err, status, why.where, "%s", why.text);
             }
             sq_note(notes, file->name, "its plan for %s does not fit this squall (%s: %s): %s",
@@ -121,6 +135,13 @@ static squall_status open_bytes(squall_engine *engine, const unsigned char *byte
 {
     squall_engine_options options;
     SQ_TRY(read_options(given, &options, err));
+    if (options.trusted_keys != NULL) {
+        sq_keys keys;
+        SQ_TRY(sq_keys_read(options.trusted_keys, &keys, err));
+        const squall_status status = sq_engine_check_signature(bytes, size, name, &keys, NULL, err);
+        sq_keys_free(&keys);
+        SQ_TRY(status);
+    }
     SQ_TRY(sq_engine_read(bytes, size, name, &engine->file, err));
     SQ_TRY(choose_plans(engine, &options, notes, err));
     SQ_TRY(name_backends(engine, err));
@@ -267,7 +288,9 @@ const char *squall_engine_text(const squall_engine *engine, const char *key)
     } texts[] = {{"model", engine->file.model_name},
                  {"model_sha256", engine->model_sha256},
                  {"squall_version", engine->file.squall_version},
-                 {"isa", engine->file.isa}};
+                 {"isa", engine->file.isa},
+                 {"command", engine->file.command},
+                 {"compiler", engine->file.compiler}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(texts[i].key, key) == 0) {
             return texts[i].text;

@@ -221,7 +221,8 @@ static squall_status extrapolate(run *r)
                                 r->forecast->count, &options, r->forecast->fields, r->err);
 }
 
-/* Have a context for the profile that fits the grid; false, with a note, when there is none. */
+/* Have a context for one forecast on the grid, by the profile that fits; false, with a note, when
+ * there is none. */
 static squall_status have_context(run *r, bool *ready)
 {
     squall_nowcaster *n = r->nowcaster;
@@ -232,7 +233,9 @@ static squall_status have_context(run *r, bool *ready)
     squall_recipe_input_shape(n->recipe, grid->height, grid->width, &wanted);
     for (size_t p = 0; p < squall_engine_profile_count(n->engine); p++) {
         SQ_TRY(squall_engine_input(n->engine, p, 0, &name, &have, r->err));
-        if (have.dims[0] != 1 || have.dims[2] != wanted.dims[2] || have.dims[3] != wanted.dims[3]) {
+        int64_t least, most;
+        SQ_TRY(squall_engine_batches(n->engine, p, 0, &least, &most, r->err));
+        if (least > 1 || have.dims[2] != wanted.dims[2] || have.dims[3] != wanted.dims[3]) {
             continue;
         }
         *ready = true;
@@ -248,7 +251,8 @@ static squall_status have_context(run *r, bool *ready)
         if (n->input.data == NULL || n->output.data == NULL) {
             status = sq_fail(r->err, SQUALL_E_MEMORY, "engine", "no memory for its tensors");
         } else {
-            status = squall_context_create(n->engine, p, n->threads, &n->context, r->err);
+            status =
+                squall_context_create_for(n->engine, &n->input, 1, n->threads, &n->context, r->err);
         }
         if (status != SQUALL_OK) {
             drop_context(n);
