@@ -56,10 +56,13 @@ def train(dataset, out, recipe_path, steps, batch, crop, every, device, seed, le
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     shares = shares or SHARES
     settings = dict(shares=shares, steps=steps, batch=batch, crop=crop, seed=seed, learning_rate=learning_rate, device=device, torch=torch.__version__)
-    network, history = fit.fit(dataset, recipe, steps, batch, crop, device, seed, every, learning_rate, shares)
     out.mkdir(parents=True, exist_ok=True)
-    torch.save(network.state_dict(), out / "model.pt")
-    (out / "history.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
+
+    def keep(state, history):
+        torch.save(state, out / "model.pt")
+        (out / "history.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
+
+    fit.fit(dataset, recipe, steps, batch, crop, device, seed, every, learning_rate, shares, keep)
 
 
 def export_model(out):

@@ -85,8 +85,8 @@ def merit(scores):
     return float(np.mean(gains)) if gains else float("-inf")
 
 
-def fit(folder, recipe, steps, batch, crop, device, seed, every, learning_rate, shares):
-    """Train; returns the best network by validation, its history and its scores."""
+def fit(folder, recipe, steps, batch, crop, device, seed, every, learning_rate, shares, keep):
+    """Train. After each validation `keep(state, history)` gets the best weights so far, so that a run cut short is not lost."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     curve = Curve(recipe)
@@ -120,6 +120,4 @@ def fit(folder, recipe, steps, batch, crop, device, seed, every, learning_rate, 
             if best is None or history[-1]["merit"] > best_merit:
                 best_merit = history[-1]["merit"]
                 best = {k: v.detach().cpu().clone() for k, v in candidate.state_dict().items()}
-    final = RainUNet(inputs, leads)
-    final.load_state_dict(best)
-    return final.eval(), history
+            keep(best, history)
