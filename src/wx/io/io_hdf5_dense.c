@@ -9,12 +9,13 @@
 
 #include "wx/io/io_hdf5_guard.h"
 
-#define TREE_DEPTH 8   /* nodes above one another; one of 512 bytes has 20 records or more */
-#define HEAP_DEPTH 8   /* indirect blocks above one another */
-#define ID_MANAGED 0   /* kinds of objects in a heap: in its blocks, */
-#define ID_TINY    2   /* in the ID itself, or else (1) in a place of their own */
-#define TREE_HEAD  6   /* signature, version and type of a node */
-#define ROWS_MAX   256 /* of an indirect block */
+#define TREE_DEPTH 8 /* nodes above one another; one of 512 bytes has 20 records or more */
+#define HEAP_DEPTH 8 /* indirect blocks above one another */
+#define ID_MANAGED 0 /* kinds of objects in a heap: in its blocks, */
+#define ID_TINY    2 /* in the ID itself, or else (1) in a place of their own */
+#define TREE_HEAD  6 /* signature, version and type of a node */
+#define DIRECT_MAX ((uint64_t)1 << 31) /* bytes of a direct block, as HDF5 has it */
+#define ROWS_MAX   256                 /* of an indirect block */
 
 /* A fractal heap. */
 typedef struct heap {
@@ -81,9 +82,9 @@ static bool heap_open(const sq_io_hdf5_guard *g, uint64_t address, heap *h)
               sq_io_hdf5_take_address(g, &r, &h->root) && sq_io_hdf5_take(g, &r, 2, &h->rows);
     ok = ok && version == 0 && filter_bytes == 0 && is_power_of_2(h->width) &&
          is_power_of_2(h->start_bytes) && is_power_of_2(h->direct_bytes) &&
-         h->start_bytes <= h->direct_bytes && offset_bits > 0 && offset_bits <= 64 &&
-         h->rows <= ROWS_MAX && managed_bytes > 0 && id_bytes >= 3 && id_bytes <= 8 &&
-         log_2(h->direct_bytes) < offset_bits;
+         h->start_bytes <= h->direct_bytes && h->direct_bytes <= DIRECT_MAX && offset_bits > 0 &&
+         offset_bits <= 64 && h->rows <= ROWS_MAX && managed_bytes > 0 && id_bytes >= 3 &&
+         id_bytes <= 8 && log_2(h->direct_bytes) < offset_bits;
     if (!ok || !sq_io_hdf5_checksum_holds(g, begin, r.at)) {
         return false;
     }
@@ -127,19 +128,19 @@ static bool indirect_part(const sq_io_hdf5_guard *g, const heap *h, uint64_t add
     const size_t head = 5 + g->address_bytes + h->offset_bytes;
     const uint64_t entries = rows * h->width, first = h->start_bytes * h->width;
     sq_io_hdf5_range r;
-    if (depth == HEAP_DEPTH || rows == 0 || rows > ROWS_MAX ||
+    if (first == 0 || depth == HEAP_DEPTH || rows == 0 || rows > ROWS_MAX ||
         !sq_io_hdf5_locate(g, address, head + entries * g->address_bytes + 4, &r) ||
         memcmp(g->source->bytes + r.at, "FHIB\0", 5) != 0 ||
         !sq_io_hdf5_checksum_holds(g, r.at, r.end - 4)) {
         return false;
     }
     const uint64_t row = offset < first ? 0 : log_2(offset / first) + 1;
-    if (row >= rows) {
+    const uint64_t bytes = row_bytes(h, row);
+    if (row >= rows || bytes == 0) {
         return false;
     }
-    const uint64_t bytes = row_bytes(h, row);
     const uint64_t in_row = row == 0 ? offset : offset - (first << (row - 1));
-    const uint64_t column = in_row / bytes;
+    const uint64_t column = in_row >> log_2(bytes), within = in_row & (bytes - 1);
     uint64_t child;
     r.at += head;
     if (column >= h->width || !sq_io_hdf5_skip(&r, (row * h->width + column) * g->address_bytes) ||
@@ -147,11 +148,10 @@ static bool indirect_part(const sq_io_hdf5_guard *g, const heap *h, uint64_t add
         return false;
     }
     if (bytes <= h->direct_bytes) {
-        return direct_part(g, h, child, bytes, in_row % bytes, length, out);
+        return direct_part(g, h, child, bytes, within, length, out);
     }
     const uint64_t child_rows = log_2(bytes) - log_2(first) + 1;
-    return bytes >= first &&
-           indirect_part(g, h, child, child_rows, in_row % bytes, length, depth + 1, out);
+    return bytes >= first && indirect_part(g, h, child, child_rows, within, length, depth + 1, out);
 }
 
 /* The object that a heap ID names. `*here` is false for one that is not in the heap's blocks: it is
@@ -315,7 +315,7 @@ squall_status sq_io_hdf5_dense(sq_io_hdf5_guard *g, bool links, sq_io_hdf5_range
     SQ_TRY_GOTO(list_ids(g, names_at, links, h.id_bytes, &names));
     if (order_at != SQ_IO_HDF5_NOWHERE) {
         SQ_TRY_GOTO(list_ids(g, order_at, links, h.id_bytes, &order));
-        if (order.count != names.count ||
+        if (order.count != names.count || names.values == NULL || order.values == NULL ||
             memcmp(order.values, names.values, names.count * sizeof *names.values) != 0) {
             status = sq_io_hdf5_corrupt(g, "a tree of names", order_at);
             goto done;
