@@ -121,6 +121,29 @@ def cf(name, form, variable, dtype, units, standard, mapping, time):
         v[:] = np.broadcast_to(frames, (2, 8, 8) if time == "dimension" else (8, 8))
 
 
+def dense(name):
+    """So many variables and attributes that netCDF-4 keeps them in heaps with trees."""
+    cf(name, "NETCDF4", "rain", "i2", "mm h-1", "rainfall_rate", {
+        "grid_mapping_name": "latitude_longitude"}, "dimension")
+    with netCDF4.Dataset(OUT / name, "a") as d:
+        for axis, unit in (("y", "degrees_north"), ("x", "degrees_east")):
+            d[axis].units = unit
+            d[axis].delncattr("standard_name")
+        for i in range(12):
+            d["rain"].setncattr(f"note{i}", "x" * i)
+            d.createVariable(f"other{i}", "u1")
+
+
+def no_free_space(source, name):
+    """The free space of a global heap says it has 0 bytes: HDF5 looks for its end for ever."""
+    data = bytearray((OUT / source).read_bytes())
+    at = data.index(b"GCOL\1\0\0\0") + 16
+    while int.from_bytes(data[at:at + 2], "little") != 0:
+        at += 16 + (int.from_bytes(data[at + 8:at + 16], "little") + 7) // 8 * 8
+    data[at + 8:at + 16] = bytes(8)
+    (OUT / name).write_bytes(data)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     OUT_CLASSIC.mkdir(exist_ok=True)
@@ -142,6 +165,8 @@ def main():
     cf("cf4_rate.nc", "NETCDF4", "precip_intensity", "i2", "mm h-1", "rainfall_rate", stereo,
        "dimension")
     cf("cf4_satellite.nc", "NETCDF4", "crr_intensity", "u2", "mm/h", None, None, "attribute")
+    dense("cf4_dense.nc")
+    no_free_space("cf4_dense.nc", "heap_free_space_of_0_dense.nc")
     cf("cf3_rate.nc", "NETCDF3_CLASSIC", "precip_intensity", "i2", "mm h-1", "rainfall_rate", stereo,
        "dimension")
     cf("cf3_amount_64.nc", "NETCDF3_64BIT_OFFSET", "rain", "i4", "mm", None, albers, "scalar")

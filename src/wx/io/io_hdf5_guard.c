@@ -7,11 +7,18 @@
 #define BLOCKS_MAX     256   /* of one object header */
 #define FREE_MAX       65536 /* free blocks of one local heap */
 #define LAYOUT_VERSION 4     /* the newest that HDF5 1.10 knows */
-#define MESSAGE_LINK   0x06
-#define MESSAGE_FILE   0x07
-#define MESSAGE_LAYOUT 0x08
-#define MESSAGE_MORE   0x10
-#define MESSAGE_TREE   0x11
+
+/* Messages of object headers that lead on. */
+enum {
+    MESSAGE_LINKS = 0x02,
+    MESSAGE_LINK = 0x06,
+    MESSAGE_FILE = 0x07,
+    MESSAGE_LAYOUT = 0x08,
+    MESSAGE_ATTRIBUTE = 0x0c,
+    MESSAGE_MORE = 0x10,
+    MESSAGE_TREE = 0x11,
+    MESSAGE_ATTRIBUTES = 0x15
+};
 
 /* A local heap: the names of a group of the older kind. */
 typedef struct heap {
@@ -67,7 +74,7 @@ bool sq_io_hdf5_skip(sq_io_hdf5_range *range, uint64_t bytes)
     return true;
 }
 
-static squall_status corrupt(const sq_io_hdf5_guard *g, const char *what, uint64_t address)
+squall_status sq_io_hdf5_corrupt(const sq_io_hdf5_guard *g, const char *what, uint64_t address)
 {
     return sq_fail(g->err, SQUALL_E_CORRUPT, g->source->name,
                    "%s at byte %llu does not hold; fetch the file again", what,
@@ -121,12 +128,12 @@ static squall_status walk_leaf(sq_io_hdf5_guard *g, uint64_t address, const heap
     const uint64_t entry_bytes = g->length_bytes + g->address_bytes + 24;
     if (!sq_io_hdf5_locate(g, address, 8, &r) ||
         memcmp(g->source->bytes + r.at, "SNOD\1", 5) != 0) {
-        return corrupt(g, "a list of names", address);
+        return sq_io_hdf5_corrupt(g, "a list of names", address);
     }
     r.at += 6;
     if (!sq_io_hdf5_take(g, &r, 2, &count) || count > 2 * g->leaf_k ||
         !sq_io_hdf5_locate(g, address, 8 + entry_bytes * 2 * g->leaf_k, &r)) {
-        return corrupt(g, "a list of names", address);
+        return sq_io_hdf5_corrupt(g, "a list of names", address);
     }
     r.at += 8;
     for (uint64_t i = 0; i < count; i++) {
@@ -134,13 +141,13 @@ static squall_status walk_leaf(sq_io_hdf5_guard *g, uint64_t address, const heap
         sq_io_hdf5_range scratch;
         if (!sq_io_hdf5_take_length(g, &r, &name) || !sq_io_hdf5_take_address(g, &r, &object) ||
             !sq_io_hdf5_take(g, &r, 4, &cache) || !sq_io_hdf5_skip(&r, 4)) {
-            return corrupt(g, "a list of names", address);
+            return sq_io_hdf5_corrupt(g, "a list of names", address);
         }
         scratch = r;
         if (!sq_io_hdf5_skip(&r, 16) || !sq_io_hdf5_take(g, &scratch, 4, &text) ||
             !heap_has_text(g, names, name) || cache > 2 ||
             (cache == 2 && !heap_has_text(g, names, text))) {
-            return corrupt(g, "a list of names", address);
+            return sq_io_hdf5_corrupt(g, "a list of names", address);
         }
         if (cache != 2) { /* 2 is a soft link, which has no object of its own */
             SQ_TRY(walk_object(g, object, depth + 1));
@@ -159,19 +166,19 @@ static squall_status walk_tree(sq_io_hdf5_guard *g, uint64_t address, int level,
                                 (g->length_bytes + g->address_bytes) * 2 * (uint64_t)g->internal_k;
     if (!sq_io_hdf5_locate(g, address, node_bytes, &r) ||
         memcmp(g->source->bytes + r.at, "TREE\0", 5) != 0) {
-        return corrupt(g, "a group's tree", address);
+        return sq_io_hdf5_corrupt(g, "a group's tree", address);
     }
     r.at += 5;
     if (!sq_io_hdf5_take(g, &r, 1, &own_level) || !sq_io_hdf5_take(g, &r, 2, &count) ||
         own_level > TREE_LEVELS || (level >= 0 && own_level != (uint64_t)level) ||
         count > 2 * g->internal_k || !sq_io_hdf5_skip(&r, 2 * g->address_bytes) ||
         !sq_io_hdf5_take_length(g, &r, &key) || !heap_has_text(g, names, key)) {
-        return corrupt(g, "a group's tree", address);
+        return sq_io_hdf5_corrupt(g, "a group's tree", address);
     }
     for (uint64_t i = 0; i < count; i++) {
         if (!sq_io_hdf5_take_address(g, &r, &child) || !sq_io_hdf5_take_length(g, &r, &key) ||
             !heap_has_text(g, names, key)) {
-            return corrupt(g, "a group's tree", address);
+            return sq_io_hdf5_corrupt(g, "a group's tree", address);
         }
         SQ_TRY(own_level > 0 ? walk_tree(g, child, (int)own_level - 1, names, depth)
                              : walk_leaf(g, child, names, depth));
@@ -185,7 +192,7 @@ static squall_status walk_group(sq_io_hdf5_guard *g, sq_io_hdf5_range r, int dep
     heap names;
     if (!sq_io_hdf5_take_address(g, &r, &tree) || !sq_io_hdf5_take_address(g, &r, &names_at) ||
         !heap_open(g, names_at, &names)) {
-        return corrupt(g, "the names of a group", r.at - g->base);
+        return sq_io_hdf5_corrupt(g, "the names of a group", r.at - g->base);
     }
     return walk_tree(g, tree, -1, &names, depth);
 }
@@ -202,15 +209,24 @@ static squall_status walk_link(sq_io_hdf5_guard *g, sq_io_hdf5_range r, int dept
         ((flags & 16) != 0 && !sq_io_hdf5_skip(&r, 1)) ||
         !sq_io_hdf5_take(g, &r, (size_t)1 << (flags & 3), &length) || length == 0 ||
         !sq_io_hdf5_skip(&r, length)) {
-        return corrupt(g, "a link", at);
+        return sq_io_hdf5_corrupt(g, "a link", at);
     }
     if (type == 0) {
         return sq_io_hdf5_take_address(g, &r, &object) ? walk_object(g, object, depth + 1)
-                                                       : corrupt(g, "a link", at);
+                                                       : sq_io_hdf5_corrupt(g, "a link", at);
     }
     return sq_io_hdf5_take(g, &r, 2, &length) && sq_io_hdf5_skip(&r, length)
                ? SQUALL_OK
-               : corrupt(g, "a link", at);
+               : sq_io_hdf5_corrupt(g, "a link", at);
+}
+
+/* An attribute that is not in its object's header. */
+static squall_status walk_attribute(sq_io_hdf5_guard *g, sq_io_hdf5_range r, int depth)
+{
+    (void)depth;
+    return sq_io_hdf5_message_holds(g, MESSAGE_ATTRIBUTE, r)
+               ? SQUALL_OK
+               : sq_io_hdf5_corrupt(g, "an attribute", r.at - g->base);
 }
 
 /* --- object headers --- */
@@ -220,14 +236,15 @@ static uint32_t turn_left(uint32_t word, unsigned bits)
     return word << bits | word >> (32 - bits);
 }
 
-/* The checksum of newer structures: Bob Jenkins' "lookup3" of 2006, hashlittle() from 0. */
-static uint32_t checksum(const unsigned char *bytes, size_t size)
+uint32_t sq_io_hdf5_checksum(const unsigned char *bytes, size_t size, size_t hole)
 {
+    size_t at = 0;
     uint32_t a = 0xdeadbeefu + (uint32_t)size, b = a, c = a;
-    for (;; bytes += 12, size -= 12) {
+    for (;; bytes += 12, size -= 12, at += 12) {
         uint32_t word[3] = {0};
         for (size_t i = 0; i < 12 && i < size; i++) {
-            word[i / 4] |= (uint32_t)bytes[i] << (i % 4 * 8);
+            const bool is_hole = at + i >= hole && at + i - hole < 4;
+            word[i / 4] |= is_hole ? 0 : (uint32_t)bytes[i] << (i % 4 * 8);
         }
         if (size == 0) {
             return c;
@@ -254,14 +271,20 @@ static uint32_t checksum(const unsigned char *bytes, size_t size)
     return (c ^ b) - turn_left(b, 24);
 }
 
-/* Whether the four bytes at `end` are the checksum of those from `at` on. HDF5 loses memory where
- * they are not. */
-static bool checksum_holds(const sq_io_hdf5_guard *g, size_t at, size_t end)
+bool sq_io_hdf5_checksum_holds(const sq_io_hdf5_guard *g, size_t at, size_t end)
 {
     sq_io_hdf5_range r = {end, g->source->size};
     uint64_t stored;
     return sq_io_hdf5_take(g, &r, 4, &stored) &&
-           stored == checksum(g->source->bytes + at, end - at);
+           stored == sq_io_hdf5_checksum(g->source->bytes + at, end - at, SIZE_MAX);
+}
+
+bool sq_io_hdf5_checksum_inside(const sq_io_hdf5_guard *g, sq_io_hdf5_range block, size_t hole)
+{
+    sq_io_hdf5_range r = {block.at + hole, block.end};
+    uint64_t stored;
+    return sq_io_hdf5_take(g, &r, 4, &stored) &&
+           stored == sq_io_hdf5_checksum(g->source->bytes + block.at, block.end - block.at, hole);
 }
 
 /* The blocks of one header that are still to be walked. */
@@ -283,7 +306,7 @@ static bool add_block(const sq_io_hdf5_guard *g, blocks *b, sq_io_hdf5_range mes
     }
     if (b->newer) { /* a signature before, a checksum behind */
         if (size < 8 || memcmp(g->source->bytes + block.at, "OCHK", 4) != 0 ||
-            !checksum_holds(g, block.at, block.end - 4)) {
+            !sq_io_hdf5_checksum_holds(g, block.at, block.end - 4)) {
             return false;
         }
         block.at += 4;
@@ -311,18 +334,25 @@ static squall_status walk_message(sq_io_hdf5_guard *g, blocks *b, unsigned type,
     }
     switch (type) {
     case MESSAGE_MORE:
-        return add_block(g, b, message) ? SQUALL_OK : corrupt(g, "an object header", at);
+        return add_block(g, b, message) ? SQUALL_OK : sq_io_hdf5_corrupt(g, "an object header", at);
     case MESSAGE_TREE:
         return walk_group(g, message, depth);
     case MESSAGE_LINK:
         return walk_link(g, message, depth);
+    case MESSAGE_LINKS:
+        return sq_io_hdf5_dense(g, true, message, walk_link, depth);
+    case MESSAGE_ATTRIBUTES:
+        return sq_io_hdf5_dense(g, false, message, walk_attribute, depth);
     case MESSAGE_FILE:
         return sq_fail(g->err, SQUALL_E_UNSUPPORTED, g->source->name,
                        "values of a dataset lie in other files; copy them into one: h5repack");
     default:
         return sq_io_hdf5_message_holds(g, type, message)
                    ? SQUALL_OK
-                   : corrupt(g, type == 0x0c ? "an attribute" : "the description of an object", at);
+                   : sq_io_hdf5_corrupt(g,
+                                        type == MESSAGE_ATTRIBUTE ? "an attribute"
+                                                                  : "the description of an object",
+                                        at);
     }
 }
 
@@ -339,7 +369,7 @@ static squall_status walk_block(sq_io_hdf5_guard *g, blocks *b, sq_io_hdf5_range
         (void)sq_io_hdf5_skip(&r, head - (b->newer ? 4 : 5));
         message = (sq_io_hdf5_range){r.at, r.at + (size_t)size};
         if (!sq_io_hdf5_skip(&r, size) || (!b->newer && size % 8 != 0)) {
-            return corrupt(g, "an object header", at);
+            return sq_io_hdf5_corrupt(g, "an object header", at);
         }
         SQ_TRY(walk_message(g, b, (unsigned)type, (unsigned)flags, message, depth));
     }
@@ -375,7 +405,7 @@ static bool first_block(const sq_io_hdf5_guard *g, uint64_t address, blocks *b)
     }
     r.end = r.at + (size_t)size;
     b->list[b->count++] = r;
-    return !b->newer || checksum_holds(g, begin, r.end);
+    return !b->newer || sq_io_hdf5_checksum_holds(g, begin, r.end);
 }
 
 static squall_status walk_object(sq_io_hdf5_guard *g, uint64_t address, int depth)
@@ -387,7 +417,7 @@ static squall_status walk_object(sq_io_hdf5_guard *g, uint64_t address, int dept
                        SQ_LIMIT_OBJECTS);
     }
     if (!first_block(g, address, &b)) {
-        return corrupt(g, "an object header", address);
+        return sq_io_hdf5_corrupt(g, "an object header", address);
     }
     for (size_t i = 0; i < b.count; i++) {
         SQ_TRY(walk_block(g, &b, b.list[i], depth));

@@ -3,7 +3,8 @@
  * HDF5 1.10.8 believes lengths and addresses in the older structures of a file, which have no
  * checksums: it reads behind the end of attributes, heaps and nodes that say so. So they are walked
  * here first, by the HDF5 File Format Specification 3.0, and held against the bytes there are.
- * Newer structures (fractal heaps and version 2 trees) are left to the library and its checksums.
+ * Newer structures have checksums, but lead to older ones, and are walked as well. Indices of
+ * chunks are left to the library.
  */
 #ifndef SQ_WX_IO_IO_HDF5_GUARD_H
 #define SQ_WX_IO_IO_HDF5_GUARD_H
@@ -46,6 +47,31 @@ bool sq_io_hdf5_take_address(const sq_io_hdf5_guard *guard, sq_io_hdf5_range *ra
 bool sq_io_hdf5_take_length(const sq_io_hdf5_guard *guard, sq_io_hdf5_range *range, uint64_t *out);
 /** Leave out bytes; false if there are not so many left. */
 bool sq_io_hdf5_skip(sq_io_hdf5_range *range, uint64_t bytes);
+
+/** The checksum of newer structures: Bob Jenkins' "lookup3" of 2006, hashlittle() from 0. The four
+ * bytes at `hole` count as 0; SIZE_MAX for none. */
+uint32_t sq_io_hdf5_checksum(const unsigned char *bytes, size_t size, size_t hole);
+
+/** Whether the four bytes at `end` (offsets into the source) are the checksum of those from `at`
+ * on. HDF5 loses memory where that of an object header is not. */
+bool sq_io_hdf5_checksum_holds(const sq_io_hdf5_guard *guard, size_t at, size_t end);
+/** The same for a block whose checksum is inside it, `hole` bytes from its front. */
+bool sq_io_hdf5_checksum_inside(const sq_io_hdf5_guard *guard, sq_io_hdf5_range block, size_t hole);
+
+/** Fail: `what`, at file address `address`, does not hold. */
+squall_status sq_io_hdf5_corrupt(const sq_io_hdf5_guard *guard, const char *what, uint64_t address);
+
+/* --- many links and attributes: io_hdf5_dense.c --- */
+
+/** What is done with each link or attribute message. */
+typedef squall_status sq_io_hdf5_visit(sq_io_hdf5_guard *guard, sq_io_hdf5_range message,
+                                       int depth);
+
+/** Walk the heap and the trees of an information message, of links or else of attributes, and visit
+ * each message in the heap. */
+SQUALL_MUST_USE squall_status sq_io_hdf5_dense(sq_io_hdf5_guard *guard, bool links,
+                                               sq_io_hdf5_range message, sq_io_hdf5_visit *visit,
+                                               int depth);
 
 /* --- messages of object headers: io_hdf5_message.c --- */
 

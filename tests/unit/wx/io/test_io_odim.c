@@ -554,9 +554,10 @@ static void test_bad_bytes(void **state)
         {.quality = true, .types = true},
         {.oldest = true, .chunked = true},
         {.newest = true, .types = true, .chunked = true},
+        {.newest = true, .crowd = true},
     };
     int refused = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++) {
         size_t size;
         unsigned char *bytes = make(&recipes[i], &size);
         check_truncation(bytes, size);
