@@ -10,6 +10,8 @@
 #define SQ_LIMIT_TENSOR_BYTES ((size_t)16 << 30) /* one tensor of a network */
 #define SQ_LIMIT_NODES        65536              /* of one network */
 #define SQ_LIMIT_ARENA_BYTES  ((size_t)64 << 30) /* what one context may ask for */
+#define SQ_LIMIT_ROUNDS       1024               /* of one loop in it, which is unrolled */
+#define SQ_LIMIT_GRAPHS       16                 /* graphs in graphs */
 #define SQ_LIMIT_VALUES       ((size_t)1 << 18)  /* tensors of one network */
 #define SQ_LIMIT_ALIVE        4096               /* of them in memory at one time */
 #define SQ_LIMIT_PROFILES     64                 /* sets of shapes in one engine */

@@ -196,6 +196,36 @@ def unsupported():
     write("unsupported_attributes.onnx", graph_of([own, other, function]))
 
 
+def bodies():
+    """Graphs in graphs."""
+    def branch(name, *nodes, outputs=("b",)):
+        return helper.make_graph(list(nodes), name, [], [value(o) for o in outputs])
+
+    def choice(then, name="choice"):
+        other = branch("other", node("Neg", ["x"], ["b"]))
+        return node("If", ["c"], ["y"], name=name, then_branch=then, else_branch=other)
+
+    ports = [value("x"), value("c", (), TensorProto.BOOL)]
+    inner = branch("inner", node("Add", ["mine", "around"], ["b"]))  # of two graphs around it
+    outer = branch("outer", node("Relu", ["x"], ["mine"]),
+                   node("If", ["c"], ["b"], name="inner", then_branch=inner,
+                        else_branch=branch("hands on", outputs=("mine",))))
+    write("body.onnx", graph_of([node("Neg", ["x"], ["around"]), choice(outer)], ports))
+    write("body_missing.onnx", graph_of([choice(branch("b", node("Add", ["x", "q"], ["b"])))], ports))
+    write("body_missing_output.onnx", graph_of([choice(branch("b", outputs=("q",)))], ports))
+    write("body_unsupported.onnx",
+          graph_of([choice(branch("b", node("FooBar", ["x"], ["b"], name="deep")))], ports))
+    write("body_cycle.onnx", graph_of([choice(branch("b", node("Add", ["x", "b"], ["b"])))], ports))
+    write("body_behind.onnx",  # what its body wants comes from behind it: a cycle
+          graph_of([choice(branch("b", node("Neg", ["z"], ["b"]))), node("Relu", ["y"], ["z"])],
+                   ports, outputs=[value("z")]))
+    deep = branch("b", node("Neg", ["x"], ["b"]))
+    for level in range(16):
+        deep = branch("b", node("If", ["c"], ["b"], name="level%d" % level, then_branch=deep,
+                                else_branch=deep if level < 3 else branch("e", outputs=("x",))))
+    write("body_deep.onnx", graph_of([choice(deep)], ports))
+
+
 def relu(**more):
     return graph_of([node("Relu", ["x"], ["y"], name="relu")], **more)
 
@@ -263,7 +293,7 @@ def hostile():
 def main():
     os.makedirs(OUT, exist_ok=True)
     for make in (types, constants, attributes, shapes, shape_arithmetic, layout, externals,
-                 unsupported, hostile):
+                 unsupported, bodies, hostile):
         make()
 
 

@@ -4,6 +4,8 @@ One case:
 
     case NAME LABEL             LABEL: the operator, or (expanded) for several nodes
     skip REASON                 it cannot be written in this format; nothing but `end` follows
+    model BYTES HEX...          nodes that hold graphs: the whole model; its inputs are tensors 0, 1...
+                                and its outputs are expected by the numbers behind those
     opset N
     tolerance RTOL ATOL
     tensor ID TYPE RANK SIZES   values follow, as many as the sizes make
@@ -20,6 +22,7 @@ from onnx import numpy_helper
 TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
          9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16"}
 MAX_RANK = 8
+NEWEST = 23  # opset that the importer takes
 
 
 class NotWritable(Exception):
@@ -86,6 +89,38 @@ def attr_line(attr):
     raise NotWritable("attribute %s of a kind that is no number" % attr.name)
 
 
+def holds_graphs(graph):
+    kinds = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    return any(a.type in kinds for node in graph.node for a in node.attribute)
+
+
+def lowered(model, opset):
+    """The model as one of the newest opset that is taken, where the checker finds it valid there."""
+    if opset <= NEWEST:
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for imported in copy.opset_import:
+        imported.version = min(imported.version, NEWEST)
+    try:
+        onnx.checker.check_model(copy, full_check=True)
+    except Exception as why:
+        raise NotWritable("a graph of opset %d" % opset) from why
+    return copy
+
+
+def model_body(model, opset, inputs, outputs, rtol, atol):
+    """The lines of a case whose nodes hold graphs."""
+    data = lowered(model, opset).SerializeToString(deterministic=True).hex()
+    lines = ["tolerance %g %g" % (rtol, atol), "model %d" % (len(data) // 2)]
+    lines += [data[i:i + 100] for i in range(0, len(data), 100)]
+    for number, value in enumerate(inputs):
+        lines += tensor_lines("tensor %d" % number, to_array(value))
+    for number, value in enumerate(outputs):
+        lines += tensor_lines("expect %d" % (len(inputs) + number), to_array(value))
+    return lines
+
+
 def body(model, inputs, outputs, rtol, atol):
     graph, ids = model.graph, {"": -1}
 
@@ -96,6 +131,8 @@ def body(model, inputs, outputs, rtol, atol):
     opset = [i.version for i in model.opset_import if i.domain in ("", "ai.onnx")]
     if not opset:
         raise NotWritable("operators of " + " ".join(sorted(domains)))
+    if holds_graphs(model.graph):
+        return model_body(model, opset[0], inputs, outputs, rtol, atol)
     lines = ["opset %d" % opset[0], "tolerance %g %g" % (rtol, atol)]
     for info, value in zip(graph.input, inputs):
         lines += tensor_lines("tensor %d" % number(info.name), to_array(value))

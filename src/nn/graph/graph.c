@@ -1,5 +1,5 @@
 /* nn/graph/graph.c - the network in memory: made, copied, looked up, changed, thinned out. */
-#include "nn/graph/graph.h"
+#include "nn/graph/graph_index.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -27,6 +27,12 @@ static void free_node(sq_node *node)
     sq_free(node->inputs);
     sq_free(node->outputs);
     sq_attrs_free(&node->attrs);
+    for (uint32_t i = 0; i < node->body_count; i++) { /* graphs in graphs: a limit holds them */
+        sq_free(node->bodies[i].name);
+        sq_free(node->bodies[i].constants);
+        sq_graph_destroy(&node->bodies[i].graph);
+    }
+    sq_free(node->bodies);
     *node = (sq_node){0};
 }
 
@@ -122,6 +128,37 @@ uint32_t sq_graph_add_constant(sq_graph *graph, const char *name, squall_tensor 
     return number;
 }
 
+bool sq_graph_add_input(sq_node *node, uint32_t value)
+{
+    uint32_t *inputs =
+        sq_regrow(node->inputs, node->in_count, node->in_count + 1, sizeof *node->inputs);
+    if (!inputs) {
+        return false;
+    }
+    node->inputs = inputs;
+    node->inputs[node->in_count++] = value;
+    return true;
+}
+
+sq_body *sq_graph_add_body(sq_node *node, const char *name)
+{
+    sq_body *bodies =
+        sq_regrow(node->bodies, node->body_count, node->body_count + 1, sizeof *node->bodies);
+    if (!bodies) {
+        return NULL;
+    }
+    node->bodies = bodies;
+    sq_body *body = &node->bodies[node->body_count];
+    *body = (sq_body){.name = sq_strdup(name), .graph = sq_graph_create()};
+    if (!body->name || !body->graph) {
+        sq_free(body->name);
+        sq_graph_destroy(&body->graph);
+        return NULL;
+    }
+    node->body_count++;
+    return body;
+}
+
 static bool copy_value(const sq_value *value, sq_graph *to)
 {
     const uint32_t number = sq_graph_add_value(to, value->name);
@@ -147,7 +184,7 @@ static bool copy_node(const sq_node *node, sq_graph *to)
     copy->dead = node->dead;
     memcpy(copy->inputs, node->inputs, node->in_count * sizeof *node->inputs);
     memcpy(copy->outputs, node->outputs, node->out_count * sizeof *node->outputs);
-    return sq_attrs_copy(&node->attrs, &copy->attrs);
+    return sq_graph_copy_node(node, copy);
 }
 
 static bool copy_numbers(const uint32_t *numbers, uint32_t count, uint32_t **out)
@@ -180,6 +217,28 @@ squall_status sq_graph_copy(const sq_graph *graph, sq_graph **out, squall_error 
     copy->output_count = graph->output_count;
     *out = copy;
     return SQUALL_OK;
+}
+
+bool sq_graph_copy_node(const sq_node *node, sq_node *copy)
+{
+    copy->own_inputs = node->own_inputs;
+    if (!sq_attrs_copy(&node->attrs, &copy->attrs)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < node->body_count; i++) {
+        const sq_body *body = &node->bodies[i];
+        sq_body *made = sq_graph_add_body(copy, body->name);
+        if (!made) {
+            return false;
+        }
+        sq_graph_destroy(&made->graph);
+        made->own_inputs = body->own_inputs;
+        made->first_capture = body->first_capture;
+        if (sq_graph_copy(body->graph, &made->graph, NULL) != SQUALL_OK) {
+            return false;
+        }
+    }
+    return true;
 }
 
 sq_node *sq_graph_producer(const sq_graph *graph, uint32_t value)

@@ -20,6 +20,18 @@ typedef struct sq_value {
     bool constant;
 } sq_value;
 
+struct sq_graph;
+
+/** A graph in an attribute of If, Loop or Scan. Its inputs are those that the operator gives it,
+ * then the values of the graph around it that it uses, which are inputs of the node too. */
+typedef struct sq_body {
+    char *name; /* owned; of the attribute: "then_branch" */
+    struct sq_graph *graph;
+    uint32_t own_inputs;    /* inputs of the graph that the operator gives */
+    uint32_t first_capture; /* number of the node's input that its next input is */
+    uint32_t *constants;    /* owned; while it is unrolled: what they are in the graph around it */
+} sq_body;
+
 typedef struct sq_node {
     sq_op op;
     char *name;        /* owned; as in the model, or made from the outputs' names */
@@ -27,6 +39,9 @@ typedef struct sq_node {
     uint32_t *outputs; /* owned, [out_count] */
     uint32_t in_count, out_count;
     sq_attrs attrs;
+    sq_body *bodies;     /* owned, [body_count]; of If, Loop and Scan */
+    uint32_t body_count; /* of those; then `own_inputs` of the inputs are the operator's */
+    uint32_t own_inputs;
     bool dead; /* passes mark, sq_graph_compact() removes */
 } sq_node;
 
@@ -57,6 +72,10 @@ uint32_t sq_graph_use_count(const sq_graph *graph, uint32_t value);
 /** Every use of `old` (inputs of nodes, outputs of the graph) becomes one of `now`. */
 void sq_graph_replace(sq_graph *graph, uint32_t old, uint32_t now);
 void sq_graph_compact(sq_graph *graph);
+/** Append an input to a node; false when there is no memory. */
+bool sq_graph_add_input(sq_node *node, uint32_t value);
+/** A body of that name for a node, with an empty graph; NULL when there is no memory. */
+sq_body *sq_graph_add_body(sq_node *node, const char *name);
 /** Put nodes into an order in which they can run; SQUALL_E_CORRUPT when there is a cycle. */
 SQUALL_MUST_USE squall_status sq_graph_sort(sq_graph *graph, squall_error *err);
 
@@ -73,7 +92,8 @@ SQUALL_MUST_USE squall_status sq_graph_set_shape(sq_graph *graph, const char *na
 typedef squall_status sq_graph_evaluate(sq_step *step, squall_error *err);
 
 /** Shapes of every value, from the inputs' (all concrete); nodes whose inputs are all constant and
- * whose outputs are small are folded on the way, because later shapes hang on them. */
+ * whose outputs are small are folded on the way, because later shapes hang on them. If, Loop and
+ * Scan become the nodes of their graphs: which of them, and how many times, must be constant. */
 SQUALL_MUST_USE squall_status sq_graph_infer(sq_graph *graph, sq_graph_evaluate *evaluate,
                                              squall_error *err);
 
@@ -87,7 +107,7 @@ sq_graph_pass
 sq_graph_pass
     sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
 sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
-sq_graph_pass sq_pass_shape; /* Reshape and Resize by constants that are true of any batch */
+sq_graph_pass sq_pass_shape;      /* Reshape and Resize by constants that are true of any batch */
 
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A
  * line for each pass that did something goes to `notes`. */

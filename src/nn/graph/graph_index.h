@@ -31,6 +31,14 @@ SQUALL_MUST_USE squall_status sq_graph_fold(sq_graph *graph, sq_node *node,
                                             sq_graph_evaluate *evaluate, bool *done,
                                             squall_error *err);
 
+/** Put the nodes that an If, Loop or Scan stands for, or one round of them, in front of node number
+ * `index`, which is marked dead when nothing is left of it. All before it is inferred and folded.
+ * SQUALL_E_UNSUPPORTED with the reason when it hangs on data. */
+SQUALL_MUST_USE squall_status sq_graph_expand(sq_graph *graph, uint32_t index, squall_error *err);
+
+/** Attributes and bodies of `node` into `copy`; its inputs and outputs are the caller's. */
+bool sq_graph_copy_node(const sq_node *node, sq_node *copy);
+
 /** Bytes of the outputs of `node`; SIZE_MAX when a type is not known. */
 size_t sq_graph_output_bytes(const sq_graph *graph, const sq_node *node);
 

@@ -112,13 +112,31 @@ static squall_status infer_node(sq_graph *graph, sq_node *node, squall_error *er
     return SQUALL_OK;
 }
 
+/* A limit on them all: loops in loops may have no nodes that another limit would count. */
+static squall_status expand(sq_graph *graph, uint32_t index, uint32_t *expansions,
+                            squall_error *err)
+{
+    char where[SQ_GRAPH_WHERE];
+    if (++*expansions > SQ_LIMIT_NODES) {
+        return sq_fail(err, SQUALL_E_LIMIT, sq_graph_where(&graph->nodes[index], where),
+                       "its loops make more than %d rounds together", SQ_LIMIT_NODES);
+    }
+    return sq_graph_expand(graph, index, err);
+}
+
 squall_status sq_graph_infer(sq_graph *graph, sq_graph_evaluate *evaluate, squall_error *err)
 {
     size_t folded = 0;
+    uint32_t expansions = 0;
     SQ_TRY(settle_inputs(graph, err));
     for (uint32_t i = 0; i < graph->node_count; i++) {
         sq_node *node = &graph->nodes[i];
         if (node->dead) {
+            continue;
+        }
+        if (sq_op_is_control(node->op)) { /* what it stands for comes to be in its place */
+            SQ_TRY(expand(graph, i, &expansions, err));
+            i--; /* wraps at 0, and comes back */
             continue;
         }
         SQ_TRY(infer_node(graph, node, err));

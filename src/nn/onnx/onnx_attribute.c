@@ -167,8 +167,10 @@ static squall_status read_value(sq_onnx *onnx, sq_wire message, uint64_t type, c
     case TYPE_STRINGS:
         return read_strings(message, where, name, attrs, err);
     case TYPE_GRAPH:
+        return SQUALL_OK; /* the node reads it, if its operator has one */
     case TYPE_GRAPHS:
-        (void)snprintf(why, SQ_ONNX_WHY, "attribute '%.80s' is a graph, which is not taken", name);
+        (void)snprintf(why, SQ_ONNX_WHY,
+                       "attribute '%.80s' is a list of graphs, which is not taken", name);
         return SQUALL_OK;
     case TYPE_NONE: /* an empty list, or an attribute left at its default */
         return SQUALL_OK;
@@ -215,4 +217,17 @@ squall_status sq_onnx_attribute(sq_onnx *onnx, sq_wire message, const char *wher
 done:
     sq_free(name);
     return status;
+}
+
+bool sq_onnx_attribute_graph(sq_wire message, sq_wire *out)
+{
+    sq_wire_field type, graph;
+    const bool said =
+        sq_wire_find(message, FIELD_TYPE, SQ_WIRE_VARINT, &type) && type.value != TYPE_NONE;
+    if ((said ? type.value : guess_type(message)) != TYPE_GRAPH ||
+        !sq_wire_find(message, FIELD_G, SQ_WIRE_BYTES, &graph)) {
+        return false;
+    }
+    *out = graph.bytes;
+    return true;
 }

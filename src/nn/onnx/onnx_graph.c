@@ -188,10 +188,13 @@ static squall_status read_input(sq_onnx *onnx, sq_wire info, const sq_onnx_names
     }
     SQ_TRY(sq_onnx_add_value(onnx, field.bytes, &number, err));
     onnx->graph->inputs[onnx->graph->input_count++] = number;
+    if (onnx->depth > 0) { /* its node gives it, whatever the file says of it */
+        return SQUALL_OK;
+    }
     return read_input_type(onnx, info, &onnx->graph->values[number], err);
 }
 
-static squall_status read_output(sq_onnx *onnx, sq_wire info, const sq_onnx_names *names,
+static squall_status read_output(const sq_onnx *onnx, sq_wire info, const sq_onnx_names *names,
                                  squall_error *err)
 {
     sq_graph *graph = onnx->graph;
@@ -199,21 +202,24 @@ static squall_status read_output(sq_onnx *onnx, sq_wire info, const sq_onnx_name
     char *name = NULL;
     (void)sq_wire_find(info, INFO_NAME, SQ_WIRE_BYTES, &field);
     SQ_TRY(sq_onnx_name(onnx, field.bytes, &name, err));
-    const uint32_t number = sq_onnx_find_name(names, name);
+    uint32_t number = sq_onnx_find_name(names, name);
+    squall_status status = SQUALL_OK;
+    if (number == SQ_NO_VALUE && onnx->scope) { /* a body may hand on what is around it */
+        SQ_TRY_GOTO(sq_onnx_resolve(onnx, names, name, &number, err));
+    }
     bool twice = false;
-    for (uint32_t i = 0; i < graph->output_count; i++) {
+    for (uint32_t i = 0; i < graph->output_count && !onnx->scope; i++) {
         twice = twice || graph->outputs[i] == number;
     }
     if (number == SQ_NO_VALUE || twice) {
-        const squall_status status =
-            sq_fail(err, SQUALL_E_CORRUPT, onnx->path, "output '%.100s' is %s", name,
-                    twice ? "listed twice" : "given by nothing");
-        sq_free(name);
-        return status;
+        status = sq_fail(err, SQUALL_E_CORRUPT, onnx->path, "output '%.100s' is %s", name,
+                         twice ? "listed twice" : "given by nothing");
+        goto done;
     }
-    sq_free(name);
     graph->outputs[graph->output_count++] = number;
-    return SQUALL_OK;
+done:
+    sq_free(name);
+    return status;
 }
 
 /* Arrays for as many inputs and outputs as the lists have; limits on all lists. */
@@ -245,6 +251,41 @@ static squall_status reserve(sq_onnx *onnx, sq_wire message, squall_error *err)
     return SQUALL_OK;
 }
 
+squall_status sq_onnx_resolve(const sq_onnx *onnx, const sq_onnx_names *names, const char *name,
+                              uint32_t *out, squall_error *err)
+{
+    sq_graph *graph = onnx->graph;
+    *out = sq_onnx_find_name(names, name);
+    for (uint32_t i = names->count; i < graph->value_count && *out == SQ_NO_VALUE; i++) {
+        *out = strcmp(graph->values[i].name, name) == 0 ? i : SQ_NO_VALUE; /* taken before */
+    }
+    if (*out != SQ_NO_VALUE || !onnx->scope) {
+        return SQUALL_OK;
+    }
+    const sq_onnx_scope *scope = onnx->scope;
+    uint32_t outer;
+    SQ_TRY(sq_onnx_resolve(scope->onnx, scope->names, name, &outer, err));
+    if (outer == SQ_NO_VALUE) {
+        return SQUALL_OK;
+    }
+    if (graph->value_count - names->count >= SQ_LIMIT_PORTS) {
+        return sq_fail(err, SQUALL_E_LIMIT, onnx->path,
+                       "a graph in a graph uses more than %d values of those around it",
+                       SQ_LIMIT_PORTS);
+    }
+    uint32_t *inputs =
+        sq_regrow(graph->inputs, graph->input_count, graph->input_count + 1, sizeof *graph->inputs);
+    graph->inputs = inputs ? inputs : graph->inputs;
+    const uint32_t number = inputs ? sq_graph_add_value(graph, name) : SQ_NO_VALUE;
+    if (number == SQ_NO_VALUE ||
+        !sq_graph_add_input(&scope->onnx->graph->nodes[scope->node], outer)) {
+        return sq_fail(err, SQUALL_E_MEMORY, onnx->path, "no memory for its graphs");
+    }
+    graph->inputs[graph->input_count++] = number;
+    *out = number;
+    return SQUALL_OK;
+}
+
 /* Weights, inputs and nodes: everything that gives a value. */
 static squall_status read_givers(sq_onnx *onnx, sq_wire message, sq_onnx_names *names,
                                  squall_error *err)
@@ -271,38 +312,31 @@ static squall_status read_givers(sq_onnx *onnx, sq_wire message, sq_onnx_names *
     return SQUALL_OK;
 }
 
-/* What uses values: the nodes, and the outputs of the graph. */
-static squall_status read_users(sq_onnx *onnx, sq_wire message, const sq_onnx_names *names,
-                                squall_error *err)
+squall_status sq_onnx_graph_givers(sq_onnx *onnx, sq_wire message, squall_error *err)
 {
-    sq_wire item, rest = message;
-    sq_node *node = onnx->graph->nodes;
-    while (sq_wire_next_bytes(&rest, GRAPH_NODE, &item)) {
-        if (!sq_onnx_is_constant(item)) { /* that is a value, and no node */
-            SQ_TRY(sq_onnx_node_inputs(onnx, item, names, node++, err));
-        }
-    }
-    for (rest = message; sq_wire_next_bytes(&rest, GRAPH_OUTPUT, &item);) {
-        SQ_TRY(read_output(onnx, item, names, err));
-    }
-    return SQUALL_OK;
-}
-
-squall_status sq_onnx_graph(sq_onnx *onnx, sq_wire message, squall_error *err)
-{
-    squall_status status = SQUALL_OK;
     sq_onnx_names names = {0};
     SQ_TRY(reserve(onnx, message, err));
     SQ_TRY(sq_onnx_word(onnx, message, GRAPH_NAME, &onnx->graph->name, err));
-    SQ_TRY_GOTO(read_givers(onnx, message, &names, err));
-    if (onnx->unsupported > 0) {
-        status = sq_fail(err, SQUALL_E_UNSUPPORTED, onnx->path,
-                         "%" PRIu32 " of its parts cannot be taken, each with a note; first: %s",
-                         onnx->unsupported, onnx->first);
-        goto done;
-    }
+    const squall_status status = read_givers(onnx, message, &names, err);
+    sq_free(names.order);
+    return status;
+}
+
+squall_status sq_onnx_graph_users(const sq_onnx *onnx, sq_wire message, squall_error *err)
+{
+    squall_status status = SQUALL_OK;
+    sq_onnx_names names = {0};
+    sq_wire item, rest = message;
+    uint32_t node = 0;
     SQ_TRY_GOTO(sort_names(onnx->graph, &names, err));
-    SQ_TRY_GOTO(read_users(onnx, message, &names, err));
+    while (sq_wire_next_bytes(&rest, GRAPH_NODE, &item)) {
+        if (!sq_onnx_is_constant(item)) { /* that is a value, and no node */
+            SQ_TRY_GOTO(sq_onnx_node_inputs(onnx, item, &names, node++, err));
+        }
+    }
+    for (rest = message; sq_wire_next_bytes(&rest, GRAPH_OUTPUT, &item);) {
+        SQ_TRY_GOTO(read_output(onnx, item, &names, err));
+    }
     SQ_TRY_GOTO(sq_graph_sort(onnx->graph, err));
 done:
     sq_free(names.order);

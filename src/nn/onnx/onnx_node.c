@@ -12,7 +12,8 @@ enum {
     NODE_NAME = 3,
     NODE_OPERATOR = 4,
     NODE_ATTRIBUTE = 5,
-    NODE_DOMAIN = 7
+    NODE_DOMAIN = 7,
+    ATTRIBUTE_NAME = 1
 };
 
 /* A node while it is read. */
@@ -62,10 +63,6 @@ static squall_status read_node_text(const sq_onnx *onnx, sq_wire message, uint32
     const bool own = text->domain[0] == '\0' || strcmp(text->domain, "ai.onnx") == 0;
     if (!own) {
         (void)snprintf(text->why, sizeof text->why, "domain '%.80s' is not taken", text->domain);
-    } else if (strcmp(text->op, "If") == 0 || strcmp(text->op, "Loop") == 0 ||
-               strcmp(text->op, "Scan") == 0) {
-        (void)snprintf(text->why, sizeof text->why,
-                       "it holds subgraphs, which are not taken; export without control flow");
     } else if (sq_op_find(text->op) == SQ_OP_NONE) {
         (void)snprintf(text->why, sizeof text->why, "squall has no such operator");
     } else if (in_count > SQ_MAX_INPUTS || out_count > SQ_MAX_OUTPUTS) {
@@ -124,6 +121,46 @@ static squall_status take_constant(const node_text *text, sq_attrs *attrs, squal
         }
     }
     return made ? SQUALL_OK : sq_fail(err, SQUALL_E_MEMORY, text->where, "no memory for its value");
+}
+
+/* What of a body's graph gives values, into a body of the node `number`. */
+static squall_status read_body(sq_onnx *onnx, sq_wire graph, const char *name, uint32_t number,
+                               const char *where, squall_error *err)
+{
+    if (onnx->depth + 1 >= SQ_LIMIT_GRAPHS) {
+        return sq_fail(err, SQUALL_E_LIMIT, where, "graphs in graphs, more than %d deep",
+                       SQ_LIMIT_GRAPHS);
+    }
+    sq_body *body = sq_graph_add_body(&onnx->graph->nodes[number], name);
+    if (!body) {
+        return sq_fail(err, SQUALL_E_MEMORY, where, "no memory for its graphs");
+    }
+    sq_graph *around = onnx->graph;
+    onnx->graph = body->graph;
+    onnx->depth++;
+    const squall_status status = sq_onnx_graph_givers(onnx, graph, err);
+    onnx->depth--;
+    onnx->graph = around;
+    body->own_inputs = body->graph->input_count;
+    return status;
+}
+
+/* The graphs in the attributes of a control node. */
+static squall_status read_bodies(sq_onnx *onnx, sq_wire message, uint32_t number, const char *where,
+                                 squall_error *err)
+{
+    squall_status status = SQUALL_OK;
+    sq_wire attribute, graph;
+    while (status == SQUALL_OK && sq_wire_next_bytes(&message, NODE_ATTRIBUTE, &attribute)) {
+        char *name = NULL;
+        if (!sq_onnx_attribute_graph(attribute, &graph)) {
+            continue;
+        }
+        SQ_TRY(sq_onnx_word(onnx, attribute, ATTRIBUTE_NAME, &name, err));
+        status = read_body(onnx, graph, name, number, where, err);
+        sq_free(name);
+    }
+    return status;
 }
 
 /* Values for what a node gives; their numbers into `node`, if there is one. */
@@ -191,6 +228,9 @@ squall_status sq_onnx_node(sq_onnx *onnx, sq_wire message, uint32_t index, squal
     SQ_TRY_GOTO(add_outputs(onnx, message, node, &last, err));
     if (node) {
         trim(node);
+        if (sq_op_is_control(op)) {
+            SQ_TRY_GOTO(read_bodies(onnx, message, onnx->graph->node_count - 1, text.where, err));
+        }
     } else if (constant.data && last != SQ_NO_VALUE) {
         onnx->graph->values[last].type = constant;
         onnx->graph->values[last].constant = true;
@@ -211,27 +251,56 @@ bool sq_onnx_is_constant(sq_wire message)
            memcmp(op.bytes.at, "Constant", strlen("Constant")) == 0;
 }
 
-squall_status sq_onnx_node_inputs(const sq_onnx *onnx, sq_wire message, const sq_onnx_names *names,
-                                  sq_node *node, squall_error *err)
+/* The users in the bodies of a control node: what they want of the graph around them becomes inputs
+ * of the node, behind its own. */
+static squall_status resolve_bodies(const sq_onnx *onnx, sq_wire message,
+                                    const sq_onnx_names *names, uint32_t number, squall_error *err)
 {
-    sq_wire bytes;
+    sq_wire attribute, graph;
+    const sq_onnx_scope scope = {.onnx = onnx, .names = names, .node = number};
     uint32_t index = 0;
-    while (sq_wire_next_bytes(&message, NODE_INPUT, &bytes)) {
+    while (sq_wire_next_bytes(&message, NODE_ATTRIBUTE, &attribute)) {
+        if (!sq_onnx_attribute_graph(attribute, &graph)) {
+            continue;
+        }
+        sq_node *node = &onnx->graph->nodes[number];
+        sq_onnx inner = *onnx;
+        inner.graph = node->bodies[index].graph;
+        inner.depth++;
+        inner.scope = &scope;
+        node->bodies[index++].first_capture = node->in_count;
+        SQ_TRY(sq_onnx_graph_users(&inner, graph, err));
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_onnx_node_inputs(const sq_onnx *onnx, sq_wire message, const sq_onnx_names *names,
+                                  uint32_t number, squall_error *err)
+{
+    sq_wire bytes, rest = message;
+    uint32_t index = 0;
+    while (sq_wire_next_bytes(&rest, NODE_INPUT, &bytes)) {
         if (sq_wire_size(bytes) > 0) {
             char *name = NULL;
+            uint32_t value = SQ_NO_VALUE;
             SQ_TRY(sq_onnx_name(onnx, bytes, &name, err));
-            node->inputs[index] = sq_onnx_find_name(names, name);
-            if (node->inputs[index] == SQ_NO_VALUE) {
-                const squall_status status =
-                    sq_fail(err, SQUALL_E_CORRUPT, onnx->path,
-                            "node '%.80s' (%s) wants '%.100s', which nothing gives", node->name,
-                            sq_op_name(node->op), name);
-                sq_free(name);
-                return status;
+            squall_status status = sq_onnx_resolve(onnx, names, name, &value, err);
+            const sq_node *node = &onnx->graph->nodes[number];
+            if (status == SQUALL_OK && value == SQ_NO_VALUE) {
+                status = sq_fail(err, SQUALL_E_CORRUPT, onnx->path,
+                                 "node '%.80s' (%s) wants '%.100s', which nothing gives",
+                                 node->name, sq_op_name(node->op), name);
             }
             sq_free(name);
+            SQ_TRY(status);
+            node->inputs[index] = value;
         }
         index++;
+    }
+    sq_node *node = &onnx->graph->nodes[number];
+    if (sq_op_is_control(node->op)) { /* its own inputs keep their places */
+        node->own_inputs = node->in_count;
+        return resolve_bodies(onnx, message, names, number, err);
     }
     while (node->in_count > 0 && node->inputs[node->in_count - 1] == SQ_NO_VALUE) {
         node->in_count--;

@@ -123,7 +123,15 @@ static squall_status read_bytes(sq_onnx *onnx, const void *bytes, size_t size, s
     if (!onnx->graph) {
         return sq_fail(err, SQUALL_E_MEMORY, onnx->path, "no memory for a graph");
     }
-    const squall_status status = sq_onnx_graph(onnx, graph, err);
+    squall_status status = sq_onnx_graph_givers(onnx, graph, err);
+    if (status == SQUALL_OK && onnx->unsupported > 0) {
+        status = sq_fail(err, SQUALL_E_UNSUPPORTED, onnx->path,
+                         "%" PRIu32 " of its parts cannot be taken, each with a note; first: %s",
+                         onnx->unsupported, onnx->first);
+    }
+    if (status == SQUALL_OK) {
+        status = sq_onnx_graph_users(onnx, graph, err);
+    }
     if (status == SQUALL_OK) {
         *out = onnx->graph;
         return SQUALL_OK;

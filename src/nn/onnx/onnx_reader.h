@@ -22,18 +22,22 @@
 /** What names the thing at fault: "node 'conv1' (Conv, opset 17)". */
 #define SQ_ONNX_WHERE 128
 
+struct sq_onnx_scope;
+
 typedef struct sq_onnx {
-    const char *path;        /* borrowed; what messages call the model */
-    int folder;              /* where external data are looked for; -1: nowhere */
-    bool mapped;             /* the bytes are a file's: pages read once may be dropped */
-    int data_file;           /* the external file that was read last; -1: none */
-    char *data_name;         /* owned; its name */
-    uint64_t data_size;      /* its bytes */
-    int32_t opset;           /* of the default domain */
-    sq_graph *graph;         /* borrowed while it is filled */
-    squall_notes *notes;     /* borrowed, may be NULL */
-    uint32_t unsupported;    /* things that cannot be taken, */
-    char first[SQ_ONNX_WHY]; /* and the first of them in words */
+    const char *path;                  /* borrowed; what messages call the model */
+    int folder;                        /* where external data are looked for; -1: nowhere */
+    bool mapped;                       /* the bytes are a file's: pages read once may be dropped */
+    int data_file;                     /* the external file that was read last; -1: none */
+    char *data_name;                   /* owned; its name */
+    uint64_t data_size;                /* its bytes */
+    int32_t opset;                     /* of the default domain */
+    sq_graph *graph;                   /* borrowed while it is filled */
+    uint32_t depth;                    /* graphs around it */
+    const struct sq_onnx_scope *scope; /* borrowed: of the graph around it; NULL for none */
+    squall_notes *notes;               /* borrowed, may be NULL */
+    uint32_t unsupported;              /* things that cannot be taken, */
+    char first[SQ_ONNX_WHY];           /* and the first of them in words */
 } sq_onnx;
 
 /** Note one thing that cannot be taken; reading goes on, to find all of them. */
@@ -82,20 +86,42 @@ uint32_t sq_onnx_find_name(const sq_onnx_names *names, const char *name);
 SQUALL_MUST_USE squall_status sq_onnx_add_value(sq_onnx *onnx, sq_wire name, uint32_t *out,
                                                 squall_error *err);
 
+/** Where a graph in a graph stands: at a node of the graph around it. Values that it wants and does
+ * not give are looked for there, and become inputs of the node. */
+typedef struct sq_onnx_scope {
+    const sq_onnx *onnx; /* of the graph around it */
+    const sq_onnx_names *names;
+    uint32_t node; /* in its graph */
+} sq_onnx_scope;
+
+/** The value of that name: of the graph, or, as a new input of it, of one around it. */
+SQUALL_MUST_USE squall_status sq_onnx_resolve(const sq_onnx *onnx, const sq_onnx_names *names,
+                                              const char *name, uint32_t *out, squall_error *err);
+
 /** The NodeProto is a Constant, which becomes a value and no node. */
 bool sq_onnx_is_constant(sq_wire message);
 
-/** Add NodeProto number `index`: its values, its attributes. Its inputs are found later, when all
- * values are there. */
+/** Add NodeProto number `index`: its values, its attributes, the graphs in them. Its inputs are
+ * found later, when all values are there. */
 SQUALL_MUST_USE squall_status sq_onnx_node(sq_onnx *onnx, sq_wire message, uint32_t index,
                                            squall_error *err);
 
-/** Find the inputs of `node`, which was made from that NodeProto. */
+/** Find the inputs of node `number`, which was made from that NodeProto, and of the graphs in it.
+ */
 SQUALL_MUST_USE squall_status sq_onnx_node_inputs(const sq_onnx *onnx, sq_wire message,
-                                                  const sq_onnx_names *names, sq_node *node,
+                                                  const sq_onnx_names *names, uint32_t number,
                                                   squall_error *err);
 
-/** Fill onnx->graph from a GraphProto. */
-SQUALL_MUST_USE squall_status sq_onnx_graph(sq_onnx *onnx, sq_wire message, squall_error *err);
+/** The graph of an AttributeProto; false when it has none. */
+bool sq_onnx_attribute_graph(sq_wire message, sq_wire *out);
+
+/** Fill onnx->graph with all of a GraphProto that gives values; what cannot be taken is reported.
+ */
+SQUALL_MUST_USE squall_status sq_onnx_graph_givers(sq_onnx *onnx, sq_wire message,
+                                                   squall_error *err);
+
+/** Then with what uses them, and put the nodes in order. */
+SQUALL_MUST_USE squall_status sq_onnx_graph_users(const sq_onnx *onnx, sq_wire message,
+                                                  squall_error *err);
 
 #endif /* SQ_NN_ONNX_ONNX_READER_H */

@@ -56,6 +56,16 @@ sq_op sq_op_find(const char *name)
     return SQ_OP_NONE;
 }
 
+bool sq_op_is_control(sq_op op)
+{
+    return op == SQ_OP_If || op == SQ_OP_Loop || op == SQ_OP_Scan;
+}
+
+squall_status sq_op_shape_control(sq_step *step, squall_error *err)
+{
+    return SQ_STEP_FAIL(SQUALL_E_UNSUPPORTED, "it holds graphs, which no step can");
+}
+
 const char *sq_op_where(const sq_step *step, char *text)
 {
     (void)snprintf(text, SQ_OP_WHERE, "node '%.80s' (%s)", step->name ? step->name : "",

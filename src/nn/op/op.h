@@ -24,6 +24,9 @@ const char *sq_op_name(sq_op op);
 /** The operator of an ONNX name in the default domain, or SQ_OP_NONE. */
 sq_op sq_op_find(const char *name);
 
+/** If, Loop, Scan: they hold graphs, which a plan cannot; no backend runs them. */
+bool sq_op_is_control(sq_op op);
+
 typedef enum sq_attr_kind {
     SQ_ATTR_INT = 1,
     SQ_ATTR_FLOAT = 2,

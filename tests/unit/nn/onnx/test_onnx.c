@@ -244,6 +244,11 @@ static void test_refused(void **state)
         {"attribute_twice.onnx", SQUALL_E_CORRUPT, "'a' is there twice"},
         {"attribute_unnamed.onnx", SQUALL_E_CORRUPT, "no name"},
         {"attribute_empty.onnx", SQUALL_E_CORRUPT, "no tensor"},
+        {"body_missing.onnx", SQUALL_E_CORRUPT, "wants 'q'"},
+        {"body_missing_output.onnx", SQUALL_E_CORRUPT, "'q' is given by nothing"},
+        {"body_cycle.onnx", SQUALL_E_CORRUPT, "cycle"},
+        {"body_behind.onnx", SQUALL_E_CORRUPT, "cycle"},
+        {"body_deep.onnx", SQUALL_E_LIMIT, "more than 16 deep"},
         {"external_absolute.onnx", SQUALL_E_CORRUPT, "own folder"},
         {"external_above.onnx", SQUALL_E_CORRUPT, "own folder"},
         {"external_above_inside.onnx", SQUALL_E_CORRUPT, "own folder"},
@@ -270,6 +275,42 @@ static void test_refused(void **state)
     }
 }
 
+/* Graphs in graphs: what they use of those around them becomes inputs, level by level. */
+static void test_bodies(void **state)
+{
+    (void)state;
+    sq_graph *graph = NULL;
+    squall_error err = {0};
+    if (sq_onnx_read(DATA "body.onnx", &graph, NULL, &err) != SQUALL_OK) {
+        fail_msg("%s: %s", err.where, err.text);
+    }
+    assert_int_equal(graph->node_count, 2);
+    const sq_node *choice = &graph->nodes[1];
+    assert_int_equal(choice->op, SQ_OP_If);
+    assert_int_equal(choice->own_inputs, 1);
+    assert_int_equal(choice->body_count, 2);
+    /* then_branch uses x, c, and for the graph in it "around"; else_branch uses x */
+    assert_int_equal(choice->in_count, 1 + 3 + 1);
+    const sq_body *then = &choice->bodies[1]; /* the file has else_branch first */
+    assert_string_equal(then->name, "then_branch");
+    assert_int_equal(then->own_inputs, 0);
+    assert_int_equal(then->first_capture, 2);
+    assert_int_equal(then->graph->input_count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_string_equal(then->graph->values[then->graph->inputs[i]].name,
+                            graph->values[choice->inputs[2 + i]].name);
+    }
+    const sq_node *inner = &then->graph->nodes[1];
+    assert_int_equal(inner->op, SQ_OP_If);
+    assert_int_equal(inner->in_count, 1 + 2 + 1);
+    const sq_graph *other = inner->bodies[0].graph; /* hands on a value of the graph around it */
+    assert_int_equal(other->node_count, 0);
+    assert_int_equal(other->outputs[0], other->inputs[0]);
+    assert_string_equal(other->values[other->outputs[0]].name, "mine");
+    assert_int_equal(choice->bodies[0].first_capture, 1);
+    sq_graph_destroy(&graph);
+}
+
 /* Everything that cannot be taken is named in one pass. */
 static void test_unsupported(void **state)
 {
@@ -281,13 +322,13 @@ static void test_unsupported(void **state)
         {"unsupported.onnx",
          {"node 'first' (FooBar, opset 17): squall has no such operator",
           "node 'second' (Gelu, opset 17): domain 'com.microsoft' is not taken",
-          "node 'h' (If, opset 17): it holds subgraphs",
           "node 'text' (Constant, opset 17): its value is no tensor of numbers"}},
         {"unsupported_types.onnx",
          {"tensor 'words': numbers of type string (8)",
           "tensor 'f8': numbers of type float8e5m2 (19)", "input 'q': it is no tensor",
           "input 'open': the model does not say", "input 'text': numbers of type string (8)"}},
         {"unsupported_sparse.onnx", {"graph: sparse weights"}},
+        {"body_unsupported.onnx", {"node 'deep' (FooBar, opset 17): squall has no such operator"}},
         {"unsupported_attributes.onnx",
          {"node 'own' (Relu, opset 17): attribute 'sq_activation' is not ONNX",
           "node 'other' (Identity, opset 17): attribute 'words' is of a kind",
@@ -593,14 +634,14 @@ static void test_workloads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),       cmocka_unit_test(test_constants),
-        cmocka_unit_test(test_attributes),  cmocka_unit_test(test_symbols),
-        cmocka_unit_test(test_old),         cmocka_unit_test(test_order),
-        cmocka_unit_test(test_external),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unsupported), cmocka_unit_test(test_links),
-        cmocka_unit_test(test_truncated),   cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_workloads),
+        cmocka_unit_test(test_types),      cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_attributes), cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_old),        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_external),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_bodies),     cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_links),      cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_changed),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_wire),       cmocka_unit_test(test_workloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@ static void test_every_operator_has_a_row(void **state)
     size_t known = 0;
     for (int number = 1; number < LAST_OP; number++) {
         const sq_op op = (sq_op)number;
-        if (strcmp(sq_op_name(op), "(none)") == 0) {
-            continue;
+        if (strcmp(sq_op_name(op), "(none)") == 0 || sq_op_is_control(op)) {
+            continue; /* control nodes are gone before a backend sees them */
         }
         known++;
         /* one type of each class: some row takes it, or says what else is wrong with the step */
