@@ -112,9 +112,9 @@ static json_t *outputs_json(const squall_comparison *comparison)
     squall_error err;
     for (size_t i = 0; squall_comparison_output(comparison, i, &one, &err) == SQUALL_OK; i++) {
         json_array_append_new(list,
-                              json_pack("{s:s?, s:o, s:o, s:o}", "name", one.name, "psnr_db",
-                                        cli_real(one.psnr_db), "max_abs", cli_real(one.max_abs),
-                                        "relative", cli_real(one.relative)));
+                              json_pack("{s:o, s:o, s:o, s:o}", "name", cli_text(one.name),
+                                        "psnr_db", cli_real(one.psnr_db), "max_abs",
+                                        cli_real(one.max_abs), "relative", cli_real(one.relative)));
     }
     return list;
 }
@@ -126,8 +126,8 @@ static json_t *layers_json(const squall_comparison *comparison)
     squall_error err;
     for (size_t i = 0; squall_comparison_layer(comparison, i, &one, &err) == SQUALL_OK; i++) {
         json_array_append_new(list,
-                              json_pack("{s:s?, s:s, s:s?, s:o, s:o}", "name", one.name, "op",
-                                        one.op, "tactic", one.tactic, "snr_db",
+                              json_pack("{s:o, s:s, s:o, s:o, s:o}", "name", cli_text(one.name),
+                                        "op", one.op, "tactic", cli_text(one.tactic), "snr_db",
                                         cli_real(one.snr_db), "loss_db", cli_real(one.loss_db)));
     }
     return list;
@@ -175,11 +175,12 @@ static int report(const request *want, const squall_comparison *comparison)
         }
     }
     const bool good = least >= want->min_psnr_db;
+    int code = CLI_OK;
     if (want->json) {
-        cli_print_json(json_pack("{s:o, s:o, s:o, s:o, s:b}", "outputs", outputs_json(comparison),
-                                 "layers", layers_json(comparison), "worst_layer",
-                                 layered ? json_string(worst.name) : json_null(), "psnr_db",
-                                 cli_real(least), "good", good));
+        code = cli_print_json(json_pack("{s:o, s:o, s:o, s:o, s:b}", "outputs",
+                                        outputs_json(comparison), "layers", layers_json(comparison),
+                                        "worst_layer", layered ? cli_text(worst.name) : json_null(),
+                                        "psnr_db", cli_real(least), "good", good));
     } else {
         if (layered) {
             printf("the layer that loses most: %s (%s, %s), %.1f dB, to %.1f dB\n", worst.name,
@@ -193,7 +194,7 @@ static int report(const request *want, const squall_comparison *comparison)
         fprintf(stderr, "squall compare: PSNR %.2f dB is below the %.2f dB asked for\n", least,
                 want->min_psnr_db);
     }
-    return good ? CLI_OK : CLI_FAILED;
+    return good ? code : CLI_FAILED;
 }
 
 static squall_status compare(const request *want, const char *model, const char *path,

@@ -7,13 +7,6 @@
 #include "nn/plan/plan.h"
 #include "squall/sign.h"
 
-/* A text, or null; what is no UTF-8 is said to be so. */
-static json_t *text_json(const char *text)
-{
-    json_t *made = text != NULL ? json_string(text) : json_null();
-    return made != NULL ? made : json_string("(no UTF-8)");
-}
-
 static json_t *hash_json(const unsigned char *hash)
 {
     char text[SQ_HASH_TEXT];
@@ -46,7 +39,7 @@ static json_t *value_json(const sq_plan *plan, uint32_t v)
     static const char *const homes[] = {"none",  "arena",  "weights",
                                         "input", "output", "replaced by packing"};
     json_t *made = json_object();
-    json_object_set_new(made, "name", text_json(value->name));
+    json_object_set_new(made, "name", cli_text(value->name));
     json_object_set_new(made, "type", json_string(squall_dtype_name(value->type.dtype)));
     json_object_set_new(made, "shape", dims_json(&value->type));
     json_object_set_new(made, "layout", json_string(layout_name(value->type.layout)));
@@ -89,7 +82,7 @@ static json_t *candidates_json(const sq_plan_step *step)
             candidate->backend == step->backend && strcmp(candidate->tactic, step->tactic) == 0;
         json_t *made = json_object();
         json_object_set_new(made, "backend", json_string(backend_name(candidate->backend)));
-        json_object_set_new(made, "tactic", text_json(candidate->tactic));
+        json_object_set_new(made, "tactic", cli_text(candidate->tactic));
         json_object_set_new(made, "chosen", json_boolean(chosen));
         json_object_set_new(made, "guess_s", seconds_json(candidate->cost_s));
         json_object_set_new(made, "reorders_s", seconds_json(candidate->extra_s));
@@ -120,17 +113,17 @@ static json_t *layers_json(const sq_engine_file *file, const sq_plan *plan)
         sq_step view;
         sq_plan_view_step(plan, step, file->weights, SQ_LIMIT_SHAPE_BYTES, in, out, &view);
         json_t *made = json_object();
-        json_object_set_new(made, "name", text_json(step->name));
+        json_object_set_new(made, "name", cli_text(step->name));
         json_object_set_new(made, "op", json_string(sq_op_name(step->op)));
         json_object_set_new(made, "backend", json_string(backend_name(step->backend)));
-        json_object_set_new(made, "tactic", text_json(step->tactic));
+        json_object_set_new(made, "tactic", cli_text(step->tactic));
         json_object_set_new(made, "macs", json_integer((json_int_t)sq_op_macs(&view)));
         json_object_set_new(made, "packed_bytes", json_integer((json_int_t)step->packed_bytes));
         json_object_set_new(made, "in_place", json_boolean(step->in_place >= 0));
         json_object_set_new(made, "inputs", values_json(plan, step->in, step->in_count));
         json_object_set_new(made, "outputs", values_json(plan, step->out, step->out_count));
         json_object_set_new(made, "why",
-                            step->why != NULL && step->why[0] != '\0' ? text_json(step->why)
+                            step->why != NULL && step->why[0] != '\0' ? cli_text(step->why)
                                                                       : json_null());
         json_object_set_new(made, "candidates", candidates_json(step));
         json_array_append_new(list, made);
@@ -145,7 +138,7 @@ static squall_status memory_json(const sq_plan *plan, json_t *list, squall_error
     SQ_TRY(sq_plan_map(plan, &spans, &count, err));
     for (uint32_t i = 0; i < count; i++) {
         json_t *made = json_object();
-        json_object_set_new(made, "name", text_json(plan->values[spans[i].value].name));
+        json_object_set_new(made, "name", cli_text(plan->values[spans[i].value].name));
         json_object_set_new(made, "offset", json_integer((json_int_t)spans[i].offset));
         json_object_set_new(made, "bytes", json_integer((json_int_t)spans[i].bytes));
         json_object_set_new(made, "first", json_integer(spans[i].first));
@@ -213,10 +206,10 @@ static squall_status describe(const char *path, const sq_mapping *mapping, squal
     static const char *const keys[] = {"model", "model_sha256", "squall_version",
                                        "isa",   "compiler",     "command"};
     sq_engine_file file;
-    json_object_set_new(out, "file", text_json(path));
+    json_object_set_new(out, "file", cli_text(path));
     json_object_set_new(out, "bytes", json_integer((json_int_t)mapping->size));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_object_set_new(out, keys[i], text_json(squall_engine_text(engine, keys[i])));
+        json_object_set_new(out, keys[i], cli_text(squall_engine_text(engine, keys[i])));
     }
     SQ_TRY(sections_json(mapping, path, out, err));
     SQ_TRY(sq_engine_read(mapping->data, mapping->size, path, &file, err));
@@ -240,7 +233,7 @@ static squall_status describe(const char *path, const sq_mapping *mapping, squal
     sq_engine_free(&file);
     const char *recipe = squall_engine_recipe(engine);
     json_t *parsed = recipe != NULL ? json_loads(recipe, 0, NULL) : NULL;
-    json_object_set_new(out, "recipe", parsed != NULL ? parsed : text_json(recipe));
+    json_object_set_new(out, "recipe", parsed != NULL ? parsed : cli_text(recipe));
     return status;
 }
 

@@ -30,10 +30,10 @@ static int run(int argc, char **argv)
         cli_print_notes("refit", notes);
         code = cli_report("refit", &err);
     } else if (json) {
-        cli_print_json(json_pack("{s:s?, s:f, s:I, s:I}", "engine",
-                                 out != NULL ? out : paths.items[0], "seconds", report.seconds,
-                                 "file_bytes", (json_int_t)report.file_bytes, "steps",
-                                 (json_int_t)report.steps_out));
+        code = cli_print_json(json_pack("{s:o, s:f, s:I, s:I}", "engine",
+                                        cli_text(out != NULL ? out : paths.items[0]), "seconds",
+                                        report.seconds, "file_bytes", (json_int_t)report.file_bytes,
+                                        "steps", (json_int_t)report.steps_out));
     } else {
         printf("%s: %u steps keep their tactics, new weights in %.2f s; sign it again if it must "
                "be signed\n",
