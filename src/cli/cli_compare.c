@@ -163,7 +163,7 @@ static void print_layers(const squall_comparison *comparison)
 static int report(const request *want, const squall_comparison *comparison)
 {
     squall_output_error one;
-    squall_layer_error worst;
+    squall_layer_error worst = {.name = NULL};
     squall_error err;
     double least = INFINITY;
     const bool layered = find_worst(comparison, &worst);

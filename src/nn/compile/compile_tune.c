@@ -30,6 +30,9 @@ static uint32_t rank(const sq_candidate *candidates, uint32_t count, uint32_t *o
         }
         order[at] = i;
     }
+    if (ranked == 0) {
+        return 0;
+    }
     const double best_s = guess_s(&candidates[order[0]]);
     const double most_s = worth * best_s > cheap_s ? worth * best_s : cheap_s;
     uint32_t few = 0;
