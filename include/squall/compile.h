@@ -88,6 +88,22 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_build(const char *model_path,
                                                       squall_notes *notes, squall_error *err);
 
 /**
+ * Put the weights of another model of the same graph into an engine: shapes, tactics, what is known
+ * of their times, and the recipe stay; nothing is measured. A signature does not stay.
+ *
+ * @param out_path  the new engine; may be `engine_path`
+ * @param report, notes  as for squall_build()
+ * @return SQUALL_OK; SQUALL_E_MISMATCH when the graph is another, with the first step that differs,
+ *         or when the engine was built for another device; SQUALL_E_ARGUMENT and SQUALL_E_SHAPE
+ * when its inputs are others; the codes of squall_build() and squall_engine_open().
+ * @since 0.1
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_refit(const char *engine_path,
+                                                      const char *model_path, const char *out_path,
+                                                      squall_build_report *report,
+                                                      squall_notes *notes, squall_error *err);
+
+/**
  * Put files of measured times together; of two times for the same thing the shorter stays, whatever
  * the order of the files.
  *

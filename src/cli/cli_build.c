@@ -67,6 +67,11 @@ static void print_report(const char *engine, const squall_build_report *report)
             ? (double)report->arena_bytes / (double)report->arena_bound_bytes
             : 1.0,
         (double)report->memory_bytes / 1e6);
+    if (report->steps_by_time + report->steps_by_guess > 0) {
+        printf("  %u steps by measured time, %u by guess; %u tactics measured in %.1f s\n",
+               report->steps_by_time, report->steps_by_guess, report->tactics_measured,
+               report->tuned_s);
+    }
 }
 
 /* What was asked for on the command line. */

@@ -4,14 +4,14 @@
 #include "cli/cli.h"
 #include "squall/sign.h"
 
-/* One line, or the same as JSON. */
-static void print_key(bool json, const char *what, const char *path, const char *key)
+/* One line, or the same as JSON; the exit code. */
+static int print_key(bool json, const char *what, const char *path, const char *key)
 {
     if (json) {
-        cli_print_json(json_pack("{s:s?, s:s}", what, path, "key", key));
-    } else {
-        printf("%s: %s by key %s\n", path, what, key);
+        return cli_print_json(json_pack("{s:o, s:s}", what, cli_text(path), "key", key));
     }
+    printf("%s: %s by key %s\n", path, what, key);
+    return CLI_OK;
 }
 
 static int run_keygen(int argc, char **argv)
@@ -39,7 +39,8 @@ static int run_keygen(int argc, char **argv)
     } else if (squall_key_create(names.items[0], comment, key, &err) != SQUALL_OK) {
         code = cli_report("keygen", &err);
     } else if (json) {
-        cli_print_json(json_pack("{s:s?, s:s}", "name", names.items[0], "key", key));
+        code =
+            cli_print_json(json_pack("{s:o, s:s}", "name", cli_text(names.items[0]), "key", key));
     } else {
         printf("%s.key (secret: keep it) and %s.pub (give it away): key %s\n", names.items[0],
                names.items[0], key);
@@ -74,7 +75,7 @@ static int run_sign(int argc, char **argv)
     } else if (squall_engine_sign(paths.items[0], secret, out, key, &err) != SQUALL_OK) {
         code = cli_report("sign", &err);
     } else {
-        print_key(json, "signed", out != NULL ? out : paths.items[0], key);
+        code = print_key(json, "signed", out != NULL ? out : paths.items[0], key);
     }
     cli_list_free(&paths);
     return code;
@@ -102,7 +103,7 @@ static int run_verify(int argc, char **argv)
     } else if (squall_engine_verify(paths.items[0], keys, key, &err) != SQUALL_OK) {
         code = cli_report("verify-engine", &err);
     } else {
-        print_key(json, "signed", paths.items[0], key);
+        code = print_key(json, "signed", paths.items[0], key);
     }
     cli_list_free(&paths);
     return code;

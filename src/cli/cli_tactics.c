@@ -29,7 +29,8 @@ static int run(int argc, char **argv)
     } else if (squall_tactics_merge(paths.items, paths.count, out, &total, &err) != SQUALL_OK) {
         code = cli_report("tactics", &err);
     } else if (json) {
-        cli_print_json(json_pack("{s:s?, s:I}", "out", out, "times", (json_int_t)total));
+        code = cli_print_json(
+            json_pack("{s:o, s:I}", "out", cli_text(out), "times", (json_int_t)total));
     } else {
         printf("%s: %zu times\n", out, total);
     }

@@ -6,10 +6,19 @@
 
 #include "nn/compile/compile_internal.h"
 
+/* The same bits: a NaN is itself, and the two zeros are not one. */
+static bool same_float(float a, float b)
+{
+    uint32_t x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y;
+}
+
 static bool same_attr(const sq_attr *a, const sq_attr *b)
 {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->count != b->count ||
-        a->i != b->i || memcmp(&a->f, &b->f, sizeof a->f) != 0) {
+        a->i != b->i || !same_float(a->f, b->f)) {
         return false;
     }
     switch (a->kind) {

@@ -30,6 +30,9 @@ static uint32_t rank(const sq_candidate *candidates, uint32_t count, uint32_t *o
         }
         order[at] = i;
     }
+    if (ranked == 0) {
+        return 0;
+    }
     const double best_s = guess_s(&candidates[order[0]]);
     const double most_s = worth * best_s > cheap_s ? worth * best_s : cheap_s;
     uint32_t few = 0;
@@ -74,10 +77,10 @@ static squall_status save(const sq_tuner *tuner, squall_error *err)
 
 /* Time those of the best few that nothing is known of, as long as the budget lasts. */
 static squall_status measure(sq_tuner *tuner, const sq_step *step, const char *key,
-                             const sq_candidate *candidates, uint32_t count, squall_error *err)
+                             const sq_candidate *candidates, const uint32_t *order, uint32_t few,
+                             squall_error *err)
 {
-    uint32_t order[SQ_MAX_CANDIDATES], made = 0;
-    const uint32_t few = rank(candidates, count, order);
+    uint32_t made = 0;
     for (uint32_t r = 0; r < few && tuner->spent_s < tuner->budget_s; r++) {
         const sq_candidate *candidate = &candidates[order[r]];
         char tactic[SQ_TACTIC_KEY];
@@ -120,19 +123,21 @@ squall_status sq_choose_tuned(void *self, const sq_step *step, sq_candidate *can
 {
     sq_tuner *tuner = self;
     sq_text key = {0};
+    uint32_t order[SQ_MAX_CANDIDATES];
     squall_status status = SQUALL_OK;
     if (!sq_step_key(step, &key)) {
         status = sq_fail(err, SQUALL_E_MEMORY, step->name, "no memory for its key");
         goto done;
     }
     uint32_t found = look_up(tuner, key.data, candidates, count);
-    if (count > 1 && !tuner->strict && tuner->spent_s < tuner->budget_s) {
-        SQ_TRY_GOTO(measure(tuner, step, key.data, candidates, count, err));
+    const uint32_t few = rank(candidates, count, order);
+    if (few > 1 && !tuner->strict && tuner->spent_s < tuner->budget_s) {
+        SQ_TRY_GOTO(measure(tuner, step, key.data, candidates, order, few, err));
         found = look_up(tuner, key.data, candidates, count);
     }
-    if (found > 0 || count == 1) {
-        tuner->known += count > 1;
-        *chosen = count > 1 ? shortest(candidates, count) : 0;
+    if (found > 0 || few == 1) { /* where one alone is worth it there is nothing to measure */
+        tuner->known += found > 0;
+        *chosen = found > 0 ? shortest(candidates, count) : order[0];
         goto done;
     }
     tuner->guessed++;

@@ -148,6 +148,31 @@ SQUALL_MUST_USE squall_status sq_engine_check_weights(const sq_engine_file *file
 
 void sq_engine_free(sq_engine_file *file);
 
+/** One buffer in the arena: value `value` from the step that fills it to the last that uses it. */
+typedef struct sq_plan_span {
+    uint32_t value, first, last;
+    uint64_t offset, bytes;
+} sq_plan_span;
+
+/** What lies where in a plan's arena; `*out` is given (sq_free). SQUALL_E_MEMORY. */
+SQUALL_MUST_USE squall_status sq_plan_map(const sq_plan *plan, sq_plan_span **out, uint32_t *count,
+                                          squall_error *err);
+
+/** A section of an engine file. */
+typedef struct sq_section_info {
+    uint32_t id;
+    const char *name; /* static; "" for one that is not known */
+    bool mandatory;
+    uint64_t offset, bytes;
+    unsigned char hash[SQ_HASH_BYTES]; /* SHA-256; of a signature the public key of its signer */
+} sq_section_info;
+
+/** The sections of a file, header and table checked; `out` has SQ_ENGINE_SECTIONS. */
+#define SQ_ENGINE_SECTIONS 32
+SQUALL_MUST_USE squall_status sq_engine_sections(const unsigned char *bytes, size_t size,
+                                                 const char *name, sq_section_info *out,
+                                                 uint32_t *count, squall_error *err);
+
 /** Public keys that are trusted, from a file of them. */
 typedef struct sq_keys {
     unsigned char *keys; /* owned, [count][SQ_SIGN_PUBLIC_BYTES]; at least one */

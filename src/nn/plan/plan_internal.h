@@ -85,7 +85,7 @@ enum {
 #define SQ_SECTION_NEWEST    SQ_SECTION_RECORD
 #define SQ_HEADER_TEXT       32 /* bytes of a text in the header, with its end */
 #define SQ_SECTION_MANDATORY 1u /* a reader that does not know the section must refuse the file */
-#define SQ_MAX_SECTIONS      32
+#define SQ_MAX_SECTIONS      SQ_ENGINE_SECTIONS
 
 /* Offsets in the signature section. */
 enum {
@@ -118,6 +118,8 @@ SQUALL_MUST_USE squall_status sq_sections_read(const unsigned char *bytes, size_
                                                squall_error *err);
 /** The section of an id, or NULL. */
 const sq_section *sq_section_find(const sq_sections *sections, uint32_t id);
+/** "portable plan"; "" for an id that is not known. */
+const char *sq_section_name(uint32_t id);
 /** "rain.sqe: section 1 (portable plan)" into `text`; returns it. */
 #define SQ_SECTION_WHERE 128
 const char *sq_section_where(const sq_sections *sections, const sq_section *part, char *text);

@@ -6,13 +6,18 @@
 
 #include "nn/plan/plan_internal.h"
 
-const char *sq_section_where(const sq_sections *sections, const sq_section *part, char *text)
+const char *sq_section_name(uint32_t id)
 {
     static const char *const names[] = {"",       "portable plan", "device plan", "weights",
                                         "chunks", "recipe",        "about",       "signature",
                                         "ranges", "record"};
+    return id < sizeof names / sizeof names[0] ? names[id] : "";
+}
+
+const char *sq_section_where(const sq_sections *sections, const sq_section *part, char *text)
+{
     snprintf(text, SQ_SECTION_WHERE, "%.80s: section %" PRIu32 " (%s)", sections->name, part->id,
-             part->id < sizeof names / sizeof names[0] ? names[part->id] : "");
+             sq_section_name(part->id));
     return text;
 }
 
