@@ -87,7 +87,7 @@ sq_graph_pass
 sq_graph_pass
     sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
 sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
-sq_graph_pass sq_pass_shape; /* Reshape and Resize by constants that are true of any batch */
+sq_graph_pass sq_pass_shape;      /* Reshape and Resize by constants that are true of any batch */
 
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A
  * line for each pass that did something goes to `notes`. */

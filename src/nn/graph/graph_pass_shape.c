@@ -47,9 +47,9 @@ static float exact_scale(int64_t in, int64_t out)
     if (in < 1 || out < 1 || in > (1 << 24) || out > (1 << 24)) {
         return 0.0f;
     }
-    const int64_t down = in / out;
+    const int64_t down = in / out, up = out / in;
     if (out % in == 0) {
-        return (float)(out / in);
+        return (float)up;
     }
     return in % out == 0 && (down & (down - 1)) == 0 ? 1.0f / (float)down : 0.0f;
 }
