@@ -49,10 +49,10 @@ def command(program, name):
     if details:
         out += [".PP", roff(details)]
     for line in section(text, "Options"):
-        left, right = line[2:34].rstrip(), line[34:].strip()
-        if left == "--help":
+        # An argument stands one space behind its option, the help of a switch further away.
+        option, argument, right = re.match(r"  (--\S+)(?: (\S+))? +(\S.*)$", line).groups()
+        if option == "--help":
             continue
-        option, _, argument = left.partition(" ")
         out += [".TP", f"\\fB{roff(option)}\\fR" + (f" \\fI{roff(argument)}\\fR" if argument else ""), roff(right)]
     return out
 

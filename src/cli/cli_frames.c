@@ -97,7 +97,7 @@ static squall_status cut(const int64_t window[4], squall_field **field, squall_e
         memcpy(part->values + y * grid.width, (*field)->values + from,
                grid.width * sizeof *part->values);
         memcpy(part->mask + y * grid.width, (*field)->mask + from, grid.width);
-        if (part->quality != NULL) {
+        if (part->quality != NULL && (*field)->quality != NULL) {
             memcpy(part->quality + y * grid.width, (*field)->quality + from,
                    grid.width * sizeof *part->quality);
         }

@@ -41,9 +41,7 @@ int cli_print_json(json_t *document)
     return CLI_OK;
 }
 
-/* Length of the UTF-8 character at `text`, or 0 for bytes that are none. jansson says what it
- * takes.
- */
+/* Length of the UTF-8 character at `text`, or 0 for bytes that are none; jansson knows. */
 static size_t character(const char *text)
 {
     for (size_t length = 1; length <= 4 && strnlen(text, length) == length; length++) {
@@ -58,7 +56,10 @@ static size_t character(const char *text)
 
 json_t *cli_text(const char *text)
 {
-    json_t *whole = text != NULL ? json_string(text) : json_null();
+    if (text == NULL) {
+        return json_null();
+    }
+    json_t *whole = json_string(text);
     if (whole != NULL) {
         return whole;
     }

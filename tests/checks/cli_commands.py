@@ -137,7 +137,7 @@ def verification(engine):
     check(methods["extrapolation"][0]["csi"] > methods["persistence"][0]["csi"], pooled,
           "rain that moves is no better than rain that stays")
     text = squall("verify", "--every", 3600, "--from", "2010-08-26T03:00Z", "--leads", 5, *WINDOW, KNMI)
-    check("2 issue times" in text.out and "persistence" in text.out, text, "text")
+    check("2 issue times" in text.out and "CSI at 1 mm/h" in text.out, text, "text")
 
 
 def wrong_usage(engine, folder):

@@ -217,7 +217,7 @@ static squall_status settle(lower *work, const choice *made, uint32_t index, squ
     }
     SQ_TRY(add_packed(work, backend, tactic, &view, step, err));
     step->backend = backend->id;
-    step->in_place = (int32_t)tactic->in_place;
+    step->in_place = tactic->in_place < 0 ? -1 : tactic->in_place;
     step->tactic = sq_strdup(tactic->name);
     if (step->tactic == NULL || !sq_candidates_keep(made->all, made->count, &made->why, step)) {
         return no_memory(work, err);

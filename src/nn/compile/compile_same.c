@@ -6,19 +6,16 @@
 
 #include "nn/compile/compile_internal.h"
 
-/* The same bits: a NaN is itself, and the two zeros are not one. */
-static bool same_float(float a, float b)
+/* Floats by their bits: -0 is not 0, a NaN is itself. */
+static bool same_bits(const void *a, const void *b, size_t bytes)
 {
-    uint32_t x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    return x == y;
+    return bytes == 0 || memcmp(a, b, bytes) == 0;
 }
 
 static bool same_attr(const sq_attr *a, const sq_attr *b)
 {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->count != b->count ||
-        a->i != b->i || !same_float(a->f, b->f)) {
+        a->i != b->i || !same_bits(&a->f, &b->f, sizeof a->f)) {
         return false;
     }
     switch (a->kind) {
@@ -27,7 +24,7 @@ static bool same_attr(const sq_attr *a, const sq_attr *b)
     case SQ_ATTR_INTS:
         return a->count == 0 || memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
     case SQ_ATTR_FLOATS:
-        return a->count == 0 || memcmp(a->floats, b->floats, a->count * sizeof *a->floats) == 0;
+        return same_bits(a->floats, b->floats, a->count * sizeof *a->floats);
     case SQ_ATTR_TENSOR:
         return sq_tensor_same_type(&a->tensor, &b->tensor) &&
                memcmp(a->tensor.data, b->tensor.data, squall_tensor_bytes(&a->tensor)) == 0;

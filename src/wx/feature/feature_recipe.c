@@ -256,7 +256,7 @@ static squall_status parse_inputs(squall_recipe *recipe, json_t *list, spot *at)
 static squall_status parse_root(squall_recipe *recipe, json_t *root, spot *at)
 {
     char frame[SQ_RECIPE_NAME];
-    double number;
+    double number = 0;
     snprintf(at->path, sizeof at->path, "(top)");
     SQ_TRY(check_keys(root,
                       " squall_recipe name frame multiple cell_m tolerance_s transforms inputs "

@@ -61,8 +61,9 @@ static const squall_field *nearest_frame(const squall_source *source, int64_t ti
             continue;
         }
         const int64_t distance = llabs(frame->valid_time - time);
-        const int64_t least = best != NULL ? llabs(best->valid_time - time) : INT64_MAX;
-        if (distance < least || (distance == least && frame->valid_time < best->valid_time)) {
+        const int64_t least = best != NULL ? llabs(best->valid_time - time) : 0;
+        if (best == NULL || distance < least ||
+            (distance == least && frame->valid_time < best->valid_time)) {
             best = frame;
         }
     }

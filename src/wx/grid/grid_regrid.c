@@ -98,7 +98,7 @@ static void put_cell(squall_field *out, size_t cell, const squall_field *field, 
     out->mask[cell] = field->mask[from];
     out->values[cell] = field->values[from];
     if (out->quality != NULL) {
-        out->quality[cell] = field->quality[from];
+        out->quality[cell] = field->quality != NULL ? field->quality[from] : NAN;
     }
 }
 

@@ -94,6 +94,9 @@ static void carry_lines(area_work *work, size_t i)
 static bool outline(const area_work *work, size_t j, double *x, double *y, size_t *corners)
 {
     const size_t parts = work->parts, points = work->points, count = 4 * parts;
+    if (parts < 1 || parts > EDGE_PARTS) {
+        return false;
+    }
     const size_t west = j * parts, east = west + parts, south = parts * points;
     for (size_t k = 0; k < parts; k++) {
         const size_t at[4] = {west + k, k * points + east, south + east - k,

@@ -147,7 +147,7 @@ static void list_names(const sq_grib_field *fields, size_t count, char *list, si
 {
     size_t used = 0;
     list[0] = '\0';
-    for (size_t i = 0; i < count && i < LISTED_FIELDS; i++) {
+    for (size_t i = 0; fields != NULL && i < count && i < LISTED_FIELDS; i++) {
         bool seen = false;
         for (size_t k = 0; k < i && !seen; k++) {
             seen = fields[k].discipline == fields[i].discipline &&

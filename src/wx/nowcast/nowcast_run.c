@@ -350,7 +350,7 @@ static squall_status run_engine(run *r, const size_t *index)
  * else leaves a note, and the next method takes over. */
 static squall_status try_model(run *r, bool *done)
 {
-    size_t index[MAX_CHANNELS];
+    size_t index[MAX_CHANNELS] = {0};
     squall_error problem;
     bool ready = false;
     *done = false;
