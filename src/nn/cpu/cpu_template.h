@@ -112,15 +112,13 @@ KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks,
     {                                                       \
         conv_tile(t, (p) <= PIXELS ? (p) : 1, b, s);        \
     }
-#define TILES(b, s)                                                                        \
-    TILE(1, b, s)                                                                          \
-    TILE(2, b, s)                                                                          \
-    TILE(3, b, s)                                                                          \
-    TILE(4, b, s)                                                                          \
-    TILE(5, b, s)                                                                          \
-    TILE(6, b, s)                                                                          \
+/* clang-format does not come to rest on a macro of macros without separators. */
+/* clang-format off */
+#define TILES(b, s) \
+    TILE(1, b, s) TILE(2, b, s) TILE(3, b, s) TILE(4, b, s) TILE(5, b, s) TILE(6, b, s) \
     TILE(7, b, s) TILE(8, b, s) TILE(9, b, s) TILE(10, b, s) TILE(11, b, s) TILE(12, b, s) \
-        TILE(13, b, s) TILE(14, b, s)
+    TILE(13, b, s) TILE(14, b, s)
+/* clang-format on */
 TILES(1, 1)
 TILES(1, 2)
 TILES(2, 1)
