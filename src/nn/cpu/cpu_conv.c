@@ -101,8 +101,8 @@ static squall_status fill_state(const sq_step *step, conv_state *s, squall_error
         }
     }
     s->bias = offset;
-    const size_t columns =
-        (size_t)((s->kernels->max_pixels - 1) * s->stride_x + (widest - 1) * s->dilation_x + 1);
+    const size_t columns = (size_t)(s->kernels->max_pixels - 1) * (size_t)s->stride_x +
+                           (size_t)(widest - 1) * (size_t)s->dilation_x + 1;
     s->patch_bytes = sq_round_up((size_t)tallest * columns * (size_t)s->in_blocks * (size_t)lanes *
                                      sizeof(float),
                                  SQ_ALIGNMENT);

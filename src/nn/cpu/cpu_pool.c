@@ -325,7 +325,7 @@ static unsigned axes_of(const sq_step *step)
         axes = step->in[1].data;
         count = squall_tensor_count(&step->in[1]);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; axes != NULL && i < count; i++) {
         const int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
         if (axis < 0 || axis > 3) {
             return 0;
