@@ -11,7 +11,7 @@
 
 #include "nn/cpu/cpu_kernels.h"
 
-enum { MAX_PHASES = 64, ROWS_PER_JOB = 8 };
+enum { MAX_PHASES = 64, ROWS_PER_JOB = 8, MAX_LANES = 16 };
 
 /* One phase: output pixel (q, r) lies at (out_y + q * step, out_x + r * step) and reads the input
  * from (in_y + q * stride, in_x + r * stride). */
@@ -145,6 +145,20 @@ static bool transposed_fits(const sq_step *step, const sq_window *w)
             w->stride[1] <= w->kernel[1] && w->pad_begin[0] >= 0 && w->pad_begin[1] >= 0);
 }
 
+/* Rough seconds of one thread, as in cpu_winograd.c: whole blocks of outputs are computed, and a
+ * single block cannot hide the loads of its inputs. */
+static double cost_of(const conv_state *s)
+{
+    double macs = 0;
+    for (int32_t i = 0; i < s->phase_count; i++) {
+        macs += (double)s->phases[i].taps_y * s->phases[i].taps_x * s->phases[i].height *
+                s->phases[i].width;
+    }
+    const double outputs = (double)s->out_blocks * s->kernels->lanes;
+    const double rate = s->out_blocks == 1 ? 1.5e11 : s->channels < 8 ? 1.6e11 : 2.2e11;
+    return 2.0 * macs * s->channels * outputs * s->batch / rate;
+}
+
 static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)
 {
     sq_window w;
@@ -168,7 +182,7 @@ static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reaso
         (state.bias + (size_t)state.out_blocks * (size_t)state.kernels->lanes) * sizeof(float);
     out->state_bytes = sizeof(conv_state);
     out->scratch_bytes = state.patch_bytes * (size_t)threads;
-    out->cost = 2e-11 * (double)sq_op_macs(step);
+    out->cost = cost_of(&state);
     return 1;
 }
 
@@ -450,26 +464,41 @@ static void band_row(const depth_state *s, const float *image, int32_t block, in
                      float *to)
 {
     const sq_window *w = &s->window;
-    const int32_t lanes = s->kernels->lanes;
-    const ptrdiff_t plane = (ptrdiff_t)(w->in[0] * w->in[1]) * lanes;
-    memset(to, 0, (size_t)s->band_columns * (size_t)lanes * sizeof *to);
+    const int64_t lanes = s->kernels->lanes, width = w->in[1];
+    const ptrdiff_t plane = (ptrdiff_t)(w->in[0] * width) * lanes;
     if (row < 0 || row >= w->in[0]) {
+        memset(to, 0, (size_t)(s->band_columns * lanes) * sizeof *to);
         return;
     }
-    for (int64_t x = 0; x < s->band_columns; x++, to += lanes) {
-        const int64_t column = x - w->pad_begin[1];
-        if (column < 0 || column >= w->in[1]) {
-            continue;
+    const int64_t before = w->pad_begin[1] < s->band_columns ? w->pad_begin[1] : s->band_columns;
+    const int64_t left = s->band_columns - before, inside = left < width ? left : width;
+    memset(to, 0, (size_t)(before * lanes) * sizeof *to);
+    memset(to + (before + inside) * lanes, 0, (size_t)((left - inside) * lanes) * sizeof *to);
+    to += before * lanes;
+    /* Lanes that share a vector of input are moved together: with one output a channel all are,
+     * with more the block's inputs lie in one vector or a few. */
+    for (int64_t l = 0; l < lanes;) {
+        const int64_t k = block * lanes + l, first = k / s->multiplier;
+        const float *from = image + first / lanes * plane + row * width * lanes;
+        int32_t lane[MAX_LANES] = {0};
+        int64_t end = l;
+        for (; end < lanes && (block * lanes + end) / s->multiplier / lanes == first / lanes;
+             end++) {
+            lane[end] = (int32_t)((block * lanes + end) / s->multiplier % lanes);
         }
-        const float *pixel = image + (row * w->in[1] + column) * lanes;
-        if (s->multiplier == 1) {
-            memcpy(to, pixel + block * plane, (size_t)lanes * sizeof *to);
-            continue;
+        if (first / lanes >= s->in_blocks) { /* lanes without a channel */
+            from = image;
         }
-        for (int32_t l = 0; l < lanes && block * lanes + l < s->outputs; l++) {
-            const int32_t c = (block * lanes + l) / s->multiplier;
-            to[l] = pixel[c / lanes * plane + c % lanes];
+        if (l == 0 && end == lanes) {
+            s->kernels->spread_row(from, lane, to, (int32_t)inside);
+        } else {
+            for (int64_t x = 0; x < inside; x++) {
+                for (int64_t i = l; i < end; i++) {
+                    to[x * lanes + i] = from[x * lanes + lane[i]];
+                }
+            }
         }
+        l = end;
     }
 }
 

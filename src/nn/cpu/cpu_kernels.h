@@ -84,6 +84,9 @@ typedef struct sq_cpu_kernels {
                           const float *weights, const float *bias, int32_t taps_y, int32_t taps_x,
                           float *out, int32_t pixels, const sq_cpu_act *act);
 
+    /** out[pixels][l] = in[pixels][lane[l]] for each of the L lanes. */
+    void (*spread_row)(const float *in, const int32_t *lane, float *out, int32_t pixels);
+
     /** out[count] = act(in[count]). */
     void (*unary)(const float *in, float *out, size_t count, const sq_cpu_act *act);
     /** out = a op b, then act; `op` is SQ_OP_Add, Sub, Mul or Div. */
@@ -102,6 +105,10 @@ typedef struct sq_cpu_kernels {
     void (*lerp_row)(const float *row0, const float *row1, const int32_t *left,
                      const int32_t *right, const float *weight_x, float weight_y, float *out,
                      int32_t pixels);
+    /** max and sum over the channels of each pixel; `plane` is the distance of blocks of channels.
+     */
+    void (*reduce_channels)(const float *in, ptrdiff_t plane, int32_t channels, int32_t pixels,
+                            float *max, float *sum);
     /** max and sum over `pixels` blocks, lane by lane. */
     void (*reduce_pixels)(const float *in, size_t pixels, float *max, double *sum);
 } sq_cpu_kernels;

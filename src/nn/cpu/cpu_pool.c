@@ -390,16 +390,15 @@ static void channels_job(void *arg, size_t index, int thread)
     const float *image = (const float *)call->step->in[0].data + n * s->blocks * pixels * lanes;
     float *out = (float *)call->step->out[0].data + n * pixels + y * s->in_width;
     (void)thread;
-    for (int64_t x = 0; x < s->in_width; x++) {
-        const float *pixel = image + (y * s->in_width + x) * lanes;
-        float most = pixel[0];
-        double sum = 0.0;
-        for (int64_t c = 0; c < s->channels; c++) {
-            const float v = pixel[c / lanes * pixels * lanes + c % lanes];
-            most = v > most ? v : most;
-            sum += (double)v;
+    enum { STRETCH = 64 };
+    for (int64_t x = 0; x < s->in_width; x += STRETCH) {
+        const int64_t left = s->in_width - x, count = left < STRETCH ? left : STRETCH;
+        float most[STRETCH], sum[STRETCH];
+        s->kernels->reduce_channels(image + (y * s->in_width + x) * lanes, pixels * lanes,
+                                    (int32_t)s->channels, (int32_t)count, most, sum);
+        for (int64_t i = 0; i < count; i++) {
+            out[x + i] = s->mean ? sum[i] / (float)s->channels : most[i];
         }
-        out[x] = s->mean ? (float)(sum / (double)s->channels) : most;
     }
 }
 

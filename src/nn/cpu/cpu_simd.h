@@ -22,6 +22,9 @@ typedef __m512 vf;
 #define vf_max(a, b)    _mm512_max_ps(a, b)
 #define vf_min(a, b)    _mm512_min_ps(a, b)
 #define vf_round(a)     _mm512_roundscale_ps(a, 0)
+typedef __m512i vi;
+#define vi_load(p)       _mm512_loadu_si512(p)
+#define vf_permute(p, i) _mm512_permutexvar_ps(i, _mm512_loadu_ps(p)) /* p[i] of each lane */
 /* 2^n for whole n from -126 to 127 */
 static inline vf vf_exp2i(vf n)
 {
@@ -31,19 +34,22 @@ static inline vf vf_exp2i(vf n)
 
 #elif defined(SQ_SIMD_AVX2)
 #include <immintrin.h>
-#define LANES           8
+#define LANES            8
 typedef __m256 vf;
-#define vf_load(p)      _mm256_loadu_ps(p)
-#define vf_store(p, v)  _mm256_storeu_ps(p, v)
-#define vf_set(x)       _mm256_set1_ps(x)
-#define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define vf_add(a, b)    _mm256_add_ps(a, b)
-#define vf_sub(a, b)    _mm256_sub_ps(a, b)
-#define vf_mul(a, b)    _mm256_mul_ps(a, b)
-#define vf_div(a, b)    _mm256_div_ps(a, b)
-#define vf_max(a, b)    _mm256_max_ps(a, b)
-#define vf_min(a, b)    _mm256_min_ps(a, b)
-#define vf_round(a)     _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define vf_load(p)       _mm256_loadu_ps(p)
+#define vf_store(p, v)   _mm256_storeu_ps(p, v)
+#define vf_set(x)        _mm256_set1_ps(x)
+#define vf_fma(a, b, c)  _mm256_fmadd_ps(a, b, c)
+#define vf_add(a, b)     _mm256_add_ps(a, b)
+#define vf_sub(a, b)     _mm256_sub_ps(a, b)
+#define vf_mul(a, b)     _mm256_mul_ps(a, b)
+#define vf_div(a, b)     _mm256_div_ps(a, b)
+#define vf_max(a, b)     _mm256_max_ps(a, b)
+#define vf_min(a, b)     _mm256_min_ps(a, b)
+#define vf_round(a)      _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+typedef __m256i vi;
+#define vi_load(p)       _mm256_loadu_si256((const __m256i *)(p))
+#define vf_permute(p, i) _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), i)
 static inline vf vf_exp2i(vf n)
 {
     const __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
@@ -81,6 +87,23 @@ static inline vf vf_fma(vf a, vf b, vf c)
 #define vf_max(x, y)      VF_EACH2(vmaxq_f32, x, y)
 #define vf_min(x, y)      VF_EACH2(vminq_f32, x, y)
 #define vf_round(x)       ((vf){vrndnq_f32((x).a), vrndnq_f32((x).b)})
+typedef struct vi {
+    int32_t v[LANES];
+} vi;
+static inline vi vi_load(const int32_t *p)
+{
+    vi r;
+    memcpy(r.v, p, sizeof r.v);
+    return r;
+}
+static inline vf vf_permute(const float *p, vi index)
+{
+    float r[LANES];
+    for (int i = 0; i < LANES; i++) {
+        r[i] = p[index.v[i]];
+    }
+    return vf_load(r);
+}
 static inline vf vf_exp2i(vf n)
 {
     const int32x4_t bias = vdupq_n_s32(127);
@@ -142,6 +165,23 @@ static inline vf vf_min(vf a, vf b)
 static inline vf vf_round(vf a)
 {
     VF_LOOP(nearbyintf(a.v[i]));
+}
+typedef struct vi {
+    int32_t v[LANES];
+} vi;
+static inline vi vi_load(const int32_t *p)
+{
+    vi r;
+    memcpy(r.v, p, sizeof r.v);
+    return r;
+}
+static inline vf vf_permute(const float *p, vi index)
+{
+    float r[LANES];
+    for (int i = 0; i < LANES; i++) {
+        r[i] = p[index.v[i]];
+    }
+    return vf_load(r);
 }
 static inline vf vf_exp2i(vf n)
 {

@@ -112,13 +112,13 @@ KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks,
     {                                                       \
         conv_tile(t, (p) <= PIXELS ? (p) : 1, b, s);        \
     }
-#define TILES(b, s)                                                                      \
-    TILE(1, b, s)                                                                        \
-    TILE(2, b, s)                                                                        \
-    TILE(3, b, s)                                                                        \
-    TILE(4, b, s)                                                                        \
-    TILE(5, b, s) TILE(6, b, s) TILE(7, b, s) TILE(8, b, s) TILE(9, b, s) TILE(10, b, s) \
-        TILE(11, b, s) TILE(12, b, s) TILE(13, b, s) TILE(14, b, s)
+/* clang-format does not come to rest on a macro of macros without separators. */
+/* clang-format off */
+#define TILES(b, s) \
+    TILE(1, b, s) TILE(2, b, s) TILE(3, b, s) TILE(4, b, s) TILE(5, b, s) TILE(6, b, s) \
+    TILE(7, b, s) TILE(8, b, s) TILE(9, b, s) TILE(10, b, s) TILE(11, b, s) TILE(12, b, s) \
+    TILE(13, b, s) TILE(14, b, s)
+/* clang-format on */
 TILES(1, 1)
 TILES(1, 2)
 TILES(2, 1)
@@ -164,6 +164,14 @@ static void depthwise_row(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, p
             }
         }
         vf_store(out, activate(s, act));
+    }
+}
+
+static void spread_row(const float *in, const int32_t *lane, float *out, int32_t pixels)
+{
+    const vi index = vi_load(lane);
+    for (int32_t i = 0; i < pixels; i++) {
+        vf_store(out + (ptrdiff_t)i * LANES, vf_permute(in + (ptrdiff_t)i * LANES, index));
     }
 }
 
@@ -261,6 +269,42 @@ static void lerp_row(const float *row0, const float *row1, const int32_t *left,
     }
 }
 
+/* Whole blocks are joined lane by lane, then the lanes of one vector. */
+static void reduce_channels(const float *in, ptrdiff_t plane, int32_t channels, int32_t pixels,
+                            float *max, float *sum)
+{
+    const int32_t whole = channels / LANES, rest = channels % LANES;
+    for (int32_t i = 0; i < pixels; i++, in += LANES) {
+        float m[LANES], t[LANES];
+        int32_t used = rest;
+        if (whole > 0) {
+            vf most = vf_load(in), total = most;
+            for (int32_t b = 1; b < whole; b++) {
+                const vf v = vf_load(in + b * plane);
+                most = vf_max(most, v);
+                total = vf_add(total, v);
+            }
+            vf_store(m, most);
+            vf_store(t, total);
+            for (int32_t l = 0; l < rest; l++) {
+                const float v = in[whole * plane + l];
+                m[l] = v > m[l] ? v : m[l];
+                t[l] += v;
+            }
+            used = LANES;
+        } else {
+            memcpy(m, in, (size_t)rest * sizeof *m);
+            memcpy(t, in, (size_t)rest * sizeof *t);
+        }
+        for (int32_t l = 1; l < used; l++) {
+            m[0] = m[l] > m[0] ? m[l] : m[0];
+            t[0] += t[l];
+        }
+        max[i] = m[0];
+        sum[i] = t[0];
+    }
+}
+
 /* Sums are kept in float over short runs and in double beyond. */
 static void reduce_pixels(const float *in, size_t pixels, float *max, double *sum)
 {
@@ -298,11 +342,13 @@ const sq_cpu_kernels TABLE = {
     .winograd_output = winograd_output,
     .winograd_weights = winograd_weights,
     .depthwise_row = depthwise_row,
+    .spread_row = spread_row,
     .unary = unary,
     .binary = binary,
     .binary_block = binary_block,
     .binary_pixel = binary_pixel,
     .max_row = max_row,
     .lerp_row = lerp_row,
+    .reduce_channels = reduce_channels,
     .reduce_pixels = reduce_pixels,
 };

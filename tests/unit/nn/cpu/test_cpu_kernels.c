@@ -448,6 +448,79 @@ static long check_reduce(const sq_cpu_kernels *table, bool at_end)
     return (long)(sizeof counts / sizeof counts[0]);
 }
 
+static long check_reduce_channels(const sq_cpu_kernels *table, bool at_end)
+{
+    const int32_t lanes = table->lanes;
+    long cases = 0;
+    for (int32_t channels = 1; channels <= 2 * lanes + 1; channels++) {
+        for (int32_t pixels = 1; pixels <= 3; pixels++, cases++) {
+            const size_t plane = (size_t)(pixels * lanes);
+            const size_t count = plane * (size_t)((channels + lanes - 1) / lanes);
+            guarded in = guarded_floats(count, at_end);
+            guarded most = guarded_floats((size_t)pixels, at_end);
+            guarded total = guarded_floats((size_t)pixels, at_end);
+            uint32_t seed = 29;
+            fill_seeded(in.data, count, &seed);
+            table->reduce_channels(in.data, (ptrdiff_t)plane, channels, pixels, most.data,
+                                   total.data);
+            for (int32_t i = 0; i < pixels; i++) {
+                double sum = 0, magnitude = 0;
+                float largest = -INFINITY;
+                for (int32_t c = 0; c < channels; c++) {
+                    const float x =
+                        ((float *)in
+                             .data)[(size_t)(c / lanes) * plane + (size_t)(i * lanes + c % lanes)];
+                    sum += (double)x;
+                    magnitude += fabs((double)x);
+                    largest = fmaxf(largest, x);
+                }
+                assert_true(((float *)most.data)[i] == largest);
+                EXPECT_NEAR(((float *)total.data)[i], sum, channels * UNIT * magnitude,
+                            "%s: %d channels, pixel %d", table->name, channels, i);
+            }
+            guarded_free(&in);
+            guarded_free(&most);
+            guarded_free(&total);
+        }
+    }
+    return cases;
+}
+
+static long check_spread(const sq_cpu_kernels *table, bool at_end)
+{
+    const size_t lanes = (size_t)table->lanes;
+    int32_t lane[16];
+    for (size_t pixels = 0; pixels <= 5; pixels++) {
+        guarded in = guarded_floats(pixels * lanes, at_end);
+        guarded out = guarded_floats(pixels * lanes, at_end);
+        uint32_t seed = 31;
+        fill_seeded(in.data, pixels * lanes, &seed);
+        for (size_t l = 0; l < lanes; l++) {
+            lane[l] = (int32_t)((l * 5 + pixels) % lanes);
+        }
+        table->spread_row(in.data, lane, out.data, (int32_t)pixels);
+        for (size_t i = 0; i < pixels * lanes; i++) {
+            assert_true(((float *)out.data)[i] ==
+                        ((float *)in.data)[i / lanes * lanes + (size_t)lane[i % lanes]]);
+        }
+        guarded_free(&in);
+        guarded_free(&out);
+    }
+    return 6;
+}
+
+static void test_reduce_channels(void **state)
+{
+    (void)state;
+    each_table(check_reduce_channels, "reduce_channels");
+}
+
+static void test_spread(void **state)
+{
+    (void)state;
+    each_table(check_spread, "spread_row");
+}
+
 static void test_reduce(void **state)
 {
     (void)state;
@@ -460,7 +533,8 @@ int main(void)
         cmocka_unit_test(test_conv_tile), cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_unary),     cmocka_unit_test(test_binary),
         cmocka_unit_test(test_max),       cmocka_unit_test(test_lerp),
-        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_reduce),    cmocka_unit_test(test_reduce_channels),
+        cmocka_unit_test(test_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,7 +286,8 @@ static long check_reduction(sq_op op, const int64_t *shape, bool channels)
         magnitude[o] += fabs(x) / terms;
     }
     for (size_t o = 0; mean && o < count; o++) {
-        p.allowed[0][o] = 66 * UNIT * magnitude[o]; /* runs of 64 in float, then one rounding */
+        p.allowed[0][o] = 66 * UNIT * magnitude[o]; /* at most 64 terms a run in float, then one
+                                                       rounding */
     }
     const long ran = check_problem(&p);
     problem_close(&p);
