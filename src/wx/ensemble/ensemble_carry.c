@@ -99,8 +99,9 @@ void sq_way_follow(const sq_ways *ways, sq_way *way, int32_t from_s, int32_t to_
     const float across = way->across * (float)(unit * (5.76 * pow(minutes, 0.31) - 2.72));
     for (int32_t step = 0; step < steps; step++) {
         for (size_t i = 0; i < ways->columns * ways->rows; i++) {
-            const float x = (float)(i % ways->columns * SQ_NODE_CELLS) - way->x[i];
-            const float y = (float)(i / ways->columns * SQ_NODE_CELLS) - way->y[i];
+            const size_t column = i % ways->columns, row = i / ways->columns;
+            const float x = (float)(column * SQ_NODE_CELLS) - way->x[i];
+            const float y = (float)(row * SQ_NODE_CELLS) - way->y[i];
             float u, v;
             motion_at(ways, along, across, x, y, &u, &v);
             motion_at(ways, along, across, x - 0.5f * step_s * u, y - 0.5f * step_s * v, &u, &v);

@@ -131,16 +131,17 @@ static float taper(const sq_scales *s, size_t row, size_t column)
 
 /* The size of the mean spectrum of the frames: without the step from dry to the least rain, and
  * fading to the rim (Seed et al. 2013; pysteps' nonparametric filter). */
-static void make_filter(sq_scales *s, float *const *images, size_t count, float *re, float *im,
-                        float *scratch)
+static void make_filter(sq_scales *s, float *images, size_t room, size_t count, float *re,
+                        float *im, float *scratch)
 {
     const size_t full = sq_fft_width(s->fft), rows = sq_fft_height(s->fft);
     const size_t plane = sq_fft_plane(s->fft);
-    float *const sum = images[0];
+    float *const sum = images; /* in the place of the first */
     for (size_t i = 0; i < full * rows; i++) {
         float total = 0.0f;
         for (size_t k = 0; k < count; k++) {
-            total += images[k][i] > 0.0f ? images[k][i] : 0.0f;
+            const float above = images[k * room + i];
+            total += above > 0.0f ? above : 0.0f;
         }
         const size_t row = i / full, column = i % full;
         sum[i] = row < s->height && column < s->width ? total * taper(s, row, column) : 0.0f;
@@ -205,20 +206,26 @@ static squall_status find_coverage(sq_scales *s, squall_error *err)
     return SQUALL_OK;
 }
 
-/* Spectra of all frames, and the filter. */
-static squall_status transform(sq_scales *s, const squall_field *const chosen[3], bool noise,
-                               squall_error *err)
+/* Spectra of all frames, and the filter; the process is of as many orders as there are older ones.
+ */
+static squall_status transform(sq_scales *s, const squall_field *const chosen[SQ_ENSEMBLE_FRAMES],
+                               bool noise, squall_error *err)
 {
     squall_status status = SQUALL_OK;
     squall_advect_options carrying;
     squall_field *carried = NULL;
-    const size_t count = s->order + 1, plane = sq_fft_plane(s->fft);
+    const size_t plane = sq_fft_plane(s->fft);
+    size_t count = 1;
+    while (count < SQ_ENSEMBLE_FRAMES && chosen[count] != NULL) {
+        count++;
+    }
+    s->order = count - 1;
     const size_t cells = sq_fft_width(s->fft) * sq_fft_height(s->fft);
-    float *images[SQ_ENSEMBLE_FRAMES] = {NULL}, *work = NULL;
-    float *memory = sq_alloc_raw(count * cells + 64 * count, sizeof *memory);
-    work = sq_alloc_raw(2 * plane + sq_fft_scratch(s->fft), sizeof *work);
+    const size_t room = sq_round_up(cells, 16);
+    float *const images = sq_alloc_raw(count * room, sizeof *images);
+    float *const work = sq_alloc_raw(2 * plane + sq_fft_scratch(s->fft), sizeof *work);
     s->planes = sq_alloc((2 * count + 1) * plane, sizeof *s->planes);
-    if (memory == NULL || work == NULL || s->planes == NULL) {
+    if (images == NULL || work == NULL || s->planes == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, "ensemble", "no memory for the spectra of %zu cells",
                          cells);
         goto done;
@@ -227,7 +234,6 @@ static squall_status transform(sq_scales *s, const squall_field *const chosen[3]
     carrying.threads = s->options.threads;
     s->filter = s->planes + 2 * count * plane;
     for (size_t i = 0; i < count; i++) {
-        images[i] = memory + i * sq_round_up(cells, 16);
         s->re[i] = s->planes + 2 * i * plane;
         s->im[i] = s->re[i] + plane;
         if (i > 0) {
@@ -237,15 +243,15 @@ static squall_status transform(sq_scales *s, const squall_field *const chosen[3]
             }
             SQ_TRY_GOTO(squall_advect(chosen[i], s->motion, (int32_t)age, &carrying, carried, err));
         }
-        to_db(s, i > 0 ? carried : s->newest, images[i]);
-        sq_fft_forward(s->fft, images[i], s->re[i], s->im[i], work + 2 * plane);
+        to_db(s, i > 0 ? carried : s->newest, images + i * room);
+        sq_fft_forward(s->fft, images + i * room, s->re[i], s->im[i], work + 2 * plane);
     }
     if (noise) {
-        make_filter(s, images, count, work, work + plane, work + 2 * plane);
+        make_filter(s, images, room, count, work, work + plane, work + 2 * plane);
     }
 done:
     squall_field_destroy(&carried);
-    sq_free(memory);
+    sq_free(images);
     sq_free(work);
     return status;
 }
@@ -268,8 +274,7 @@ squall_status sq_scales_make(const squall_field *const *frames, size_t count,
     out->motion = motion;
     out->width = motion->grid.width;
     out->height = motion->grid.height;
-    out->order = chosen[2] != NULL ? 2 : chosen[1] != NULL ? 1 : 0;
-    out->step_s = out->order > 0 ? out->step_s : 300;
+    out->step_s = chosen[1] != NULL ? out->step_s : 300;
     SQ_TRY_GOTO(sq_pool_create(out->options.threads, &out->pool, err));
     SQ_TRY_GOTO(
         sq_fft_create(sq_fft_length(out->width), sq_fft_length(out->height), &out->fft, err));

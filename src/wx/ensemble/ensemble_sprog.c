@@ -59,7 +59,7 @@ squall_status squall_sprog_run(const squall_field *const *frames, size_t count,
                              sq_fft_width(scales.fft) * sq_fft_height(scales.fft),
                          16);
     f.memory = sq_alloc_raw((size_t)sq_pool_threads(scales.pool) * f.size, sizeof *f.memory);
-    f.fields = sq_alloc(lead_count, sizeof *f.fields);
+    f.fields = sq_alloc(lead_count, sizeof(squall_field *));
     if (f.memory == NULL || f.fields == NULL) {
         status =
             sq_fail(err, SQUALL_E_MEMORY, "S-PROG", "no memory for %zu lead times", lead_count);
