@@ -10,6 +10,11 @@
 
 #include "base/base.h"
 
+/** Metres on the earth of one column and one row at the middle of the grid; NaN where the
+ * projection does not reach. */
+SQUALL_MUST_USE squall_status sq_motion_cell_m(const squall_grid *grid, double *column_m,
+                                               double *row_m, squall_error *err);
+
 /* --- images of a frame: motion_image.c --- */
 
 enum { SQ_MOTION_LEVELS = 12 };

@@ -190,9 +190,8 @@ static void find_flow(estimate *e)
     }
 }
 
-/* Metres on the earth of one column and one row at the middle of the grid. */
-static squall_status cell_metres(const squall_grid *grid, double *column_m, double *row_m,
-                                 squall_error *err)
+squall_status sq_motion_cell_m(const squall_grid *grid, double *column_m, double *row_m,
+                               squall_error *err)
 {
     const double x = 0.5 * (double)grid->width, y = 0.5 * (double)grid->height;
     double column[3] = {x, x + 1.0, x}, row[3] = {y, y, y + 1.0};
@@ -242,7 +241,7 @@ static void spread(const estimate *e, squall_motion *out)
 {
     double column_m = 0.0, row_m = 0.0;
     /* A middle that lies nowhere on the earth (a geostationary view's corner) sets no limit. */
-    if (cell_metres(&out->grid, &column_m, &row_m, NULL) != SQUALL_OK || !isfinite(column_m) ||
+    if (sq_motion_cell_m(&out->grid, &column_m, &row_m, NULL) != SQUALL_OK || !isfinite(column_m) ||
         !isfinite(row_m)) {
         column_m = row_m = 0.0;
     }
