@@ -48,7 +48,7 @@ typedef __m256 vf;
 #define vf_min(a, b)     _mm256_min_ps(a, b)
 #define vf_round(a)      _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 typedef __m256i vi;
-#define vi_load(p)       _mm256_loadu_si256((const __m256i *)(p))
+#define vi_load(p)       _mm256_loadu_si256((const void *)(p))
 #define vf_permute(p, i) _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), i)
 static inline vf vf_exp2i(vf n)
 {
