@@ -148,7 +148,7 @@ static inline int check_table(const char *root, const char *prefix)
         char path[1024];
         squall_error err = {0};
         squall_file *file;
-        squall_field *field;
+        squall_field *field = NULL;
         snprintf(path, sizeof path, "%s%s", strcmp(root, "tests") == 0 ? CHECK_SAMPLES : CHECK_PACK,
                  column[1]);
         const size_t index = (size_t)atoi(column[2]);
@@ -197,7 +197,7 @@ static inline squall_status check_read_all(const unsigned char *bytes, size_t si
     squall_status status = squall_file_open_memory(copy, size, "some/file", &options, &file, err);
     assert_true((status == SQUALL_OK) == (file != NULL));
     for (size_t i = 0; status == SQUALL_OK && i < squall_file_count(file); i++) {
-        squall_field *field;
+        squall_field *field = NULL;
         status = squall_file_read(file, i, &field, err);
         assert_true((status == SQUALL_OK) == (field != NULL));
         squall_field_destroy(&field);

@@ -112,7 +112,7 @@ static void test_folder(void **state)
                     {25, "/c.pgm", -25.5f}};
     assert_int_equal(squall_archive_count(archive), 4);
     for (size_t i = 0; i < 4; i++) {
-        squall_field *field;
+        squall_field *field = NULL;
         assert_int_equal(squall_archive_time(archive, i), NOON + 60 * expected[i].minute);
         assert_non_null(strstr(squall_archive_name(archive, i), expected[i].name));
         assert_int_equal(squall_archive_read(archive, i, &field, &err), SQUALL_OK);
@@ -140,7 +140,7 @@ static void test_find(void **state)
     (void)state;
     const char *const paths[] = {FOLDER "/in/", files[3], files[0]};
     squall_archive *archive;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     assert_int_equal(squall_archive_open(paths, 3, NULL, &archive, NULL, &err), SQUALL_OK);
     assert_int_equal(squall_archive_count(archive), 3);    /* 12:00, 12:25, 12:30 */
@@ -184,7 +184,7 @@ static void test_frames(void **state)
     (void)state;
     const char *const path = SQUALL_SOURCE_DIR "/fuzz/seeds/io_hdf5/cf4_rate.nc";
     squall_archive *archive;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     assert_int_equal(squall_archive_open(&path, 1, NULL, &archive, NULL, &err), SQUALL_OK);
     assert_int_equal(squall_archive_count(archive), 2);

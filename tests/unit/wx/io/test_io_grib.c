@@ -36,7 +36,7 @@ static void test_choice(void **state)
 {
     (void)state;
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     /* A rate is taken before a sum, in the order of the file. */
     assert_int_equal(open_sample("grib/several.grib2", NULL, &file, &err), SQUALL_OK);
@@ -212,7 +212,7 @@ static void test_parameters(void **state)
     unsigned char *bytes = check_load("mrms/preciprate_crop.grib2", &size);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         squall_file *file;
-        squall_field *field;
+        squall_field *field = NULL;
         squall_error err = {0};
         squall_field_counts counts;
         bytes[SECTION_4 + 9] = cases[i].category;

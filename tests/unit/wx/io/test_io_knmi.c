@@ -36,7 +36,7 @@ static squall_field *read_made(const char *seed, const edit *edits)
     size_t size;
     unsigned char *bytes = make(seed, edits, NULL, &size);
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     if (squall_file_open_memory(bytes, size, "made.h5", NULL, &file, &err) != SQUALL_OK ||
         squall_file_read(file, 0, &field, &err) != SQUALL_OK) {

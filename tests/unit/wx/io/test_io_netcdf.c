@@ -160,7 +160,7 @@ static squall_field *read_made(const recipe *r, int mode, const char *quantity, 
     unsigned char *bytes = make(r, mode, &size);
     squall_io_options options;
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     squall_io_options_init(&options);
     options.quantity = quantity;
@@ -210,7 +210,7 @@ static void test_formats(void **state)
         assert_int_equal(squall_file_count(file), TIMES);
         assert_int_equal(squall_file_time(file, 2), SQUALL_TIME_NONE);
         for (size_t frame = 0; frame < TIMES; frame++) {
-            squall_field *field;
+            squall_field *field = NULL;
             assert_int_equal(squall_file_read(file, frame, &field, &err), SQUALL_OK);
             assert_int_equal(field->quantity, SQUALL_RAIN_RATE);
             assert_string_equal(field->quantity_name, "rain");

@@ -220,7 +220,7 @@ static squall_field *read_made(const recipe *r, const char *quantity, size_t ind
     unsigned char *bytes = make(r, &size);
     squall_io_options options;
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     squall_io_options_init(&options);
     options.quantity = quantity;

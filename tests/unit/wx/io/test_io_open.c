@@ -54,7 +54,7 @@ static void check_kind(const unsigned char *bytes, size_t size, size_t kind,
                        char hash[SQ_HASH_TEXT])
 {
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     /* A name that says nothing, or the wrong thing. */
     if (squall_file_open_memory(bytes, size, "folder/report.pdf", NULL, &file, &err) != SQUALL_OK ||
@@ -179,7 +179,7 @@ static void test_paths(void **state)
     assert_non_null(strstr(err.text, "squall_io_options_init"));
     /* The word is kept beyond the call. */
     char word[] = "tp";
-    squall_field *field;
+    squall_field *field = NULL;
     squall_io_options_init(&options);
     options.quantity = word;
     assert_int_equal(squall_file_open(kinds[7].path, &options, &file, &err), SQUALL_OK);
@@ -210,7 +210,7 @@ static void *read_kinds(void *arg)
     for (size_t i = 0; i < KINDS; i++) {
         const size_t kind = (w->first + i) % KINDS;
         squall_file *file;
-        squall_field *field;
+        squall_field *field = NULL;
         if (squall_file_open(kinds[kind].path, NULL, &file, NULL) != SQUALL_OK ||
             squall_file_read(file, 0, &field, NULL) != SQUALL_OK) {
             w->failed = true;
@@ -259,7 +259,7 @@ static void test_mapped(void **state)
     assert_int_equal(fputc(0, file), 0);
     assert_int_equal(fclose(file), 0);
     squall_file *opened;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     if (squall_file_open("large.h5", NULL, &opened, &err) != SQUALL_OK ||
         squall_file_read(opened, 0, &field, &err) != SQUALL_OK) {

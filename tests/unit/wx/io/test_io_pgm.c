@@ -38,7 +38,7 @@ static void test_codes(void **state)
     unsigned char bytes[1024];
     const size_t size = make_pgm(bytes, sizeof bytes, NULL, "");
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     assert_int_equal(squall_file_open_memory(bytes, size, "made.pgm", NULL, &file, &err),
                      SQUALL_OK);

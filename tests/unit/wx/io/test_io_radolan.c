@@ -31,7 +31,7 @@ static unsigned char *make_radolan(const char *header, size_t cells, size_t cell
 static squall_field *read_one(const unsigned char *bytes, size_t size)
 {
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     if (squall_file_open_memory(bytes, size, "made", NULL, &file, &err) != SQUALL_OK ||
         squall_file_read(file, 0, &field, &err) != SQUALL_OK) {

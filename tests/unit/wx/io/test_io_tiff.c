@@ -99,7 +99,7 @@ static void make_tiff(unsigned char out[BYTES], const entry *changes, size_t cha
 static squall_field *read_made(const unsigned char bytes[BYTES])
 {
     squall_file *file;
-    squall_field *field;
+    squall_field *field = NULL;
     squall_error err = {0};
     if (squall_file_open_memory(bytes, BYTES, "made.tif", NULL, &file, &err) != SQUALL_OK ||
         squall_file_read(file, 0, &field, &err) != SQUALL_OK) {
