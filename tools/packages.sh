@@ -3,7 +3,7 @@
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config git
   libhdf5-dev libnetcdf-dev libeccodes-dev libtiff-dev libproj-dev libdeflate-dev libjansson-dev libsodium-dev
   libcairo2-dev libfreetype-dev fonts-dejavu-core gmt-gshhg-low)
-TEST_PACKAGES=(g++ clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev groff-base python3 python3-venv gdal-bin)
+TEST_PACKAGES=(g++ clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gcovr groff-base python3 python3-venv gdal-bin)
 
 # install_packages NAME...: install those that are missing; nothing is touched when all are there.
 install_packages() {
