@@ -111,12 +111,6 @@ void sq_way_follow(const sq_ways *ways, sq_way *way, int32_t from_s, int32_t to_
     }
 }
 
-static inline int floor_int(float x)
-{
-    const int whole = (int)x;
-    return whole - (x < (float)whole ? 1 : 0);
-}
-
 /* Where a cell or more of the four was not looked at: the mean of the others, if the nearest is one
  * of them. */
 static float mean_of_seen(const float *field, const size_t at[4], const float weights[4],
@@ -138,7 +132,7 @@ static inline float take(const float *field, int width, int height, float x, flo
     if (!(x >= -0.5f && y >= -0.5f && x < (float)width - 0.5f && y < (float)height - 0.5f)) {
         return NAN;
     }
-    const int left = floor_int(x), top = floor_int(y);
+    const int left = sq_floor_int(x), top = sq_floor_int(y);
     const float fx = x - (float)left, fy = y - (float)top;
     const int x0 = left < 0 ? 0 : left, x1 = left + 1 < width ? left + 1 : left;
     const int y0 = top < 0 ? 0 : top, y1 = top + 1 < height ? top + 1 : top;

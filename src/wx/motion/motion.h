@@ -15,6 +15,13 @@
 SQUALL_MUST_USE squall_status sq_motion_cell_m(const squall_grid *grid, double *column_m,
                                                double *row_m, squall_error *err);
 
+/** Floor, exact for what an int holds; without the call that floorf() is on plain x86-64. */
+static inline int sq_floor_int(float x)
+{
+    const int whole = (int)x;
+    return whole - (x < (float)whole ? 1 : 0);
+}
+
 /* --- images of a frame: motion_image.c --- */
 
 enum { SQ_MOTION_LEVELS = 12 };

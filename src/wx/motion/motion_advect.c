@@ -31,12 +31,6 @@ typedef struct trajectories {
     float *x, *y, *u, *v; /* [width] */
 } trajectories;
 
-static inline int floor_int(float x)
-{
-    const int whole = (int)x;
-    return whole - (x < (float)whole ? 1 : 0);
-}
-
 /* The motion at a place in cells (0 is the centre of the first), that of the rim beyond it. */
 static inline void motion_at(const squall_motion *motion, float x, float y, float *u, float *v)
 {
@@ -100,7 +94,7 @@ static inline void take(const squall_field *field, bool adds_up, float x, float 
     if (!(x >= -0.5f && y >= -0.5f && x < (float)width - 0.5f && y < (float)height - 0.5f)) {
         return;
     }
-    const int left = floor_int(x), top = floor_int(y);
+    const int left = sq_floor_int(x), top = sq_floor_int(y);
     const float fx = x - (float)left, fy = y - (float)top;
     const int x0 = left < 0 ? 0 : left, x1 = left + 1 < width ? left + 1 : left;
     const int y0 = top < 0 ? 0 : top, y1 = top + 1 < height ? top + 1 : top;

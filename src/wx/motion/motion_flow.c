@@ -21,13 +21,6 @@ size_t sq_flow_blocks(size_t length)
     return (length + SIDE - 1) / SIDE;
 }
 
-/* Floor, exact for what an int holds. */
-static inline int floor_int(float x)
-{
-    const int whole = (int)x;
-    return whole - (x < (float)whole ? 1 : 0);
-}
-
 /* Two neighbours among `count` and how far between them `at` is, clamped to the ends. */
 static inline void between(float at, size_t count, size_t *low, size_t *high, float *share)
 {
@@ -54,7 +47,7 @@ void sq_flow_at(const sq_flow *flow, float column, float row, float *u, float *v
 /* Bilinear, NaN outside and where a cell with a share in it is NaN. */
 static inline float sample(const float *image, int width, int height, float x, float y)
 {
-    const int left = floor_int(x), top = floor_int(y);
+    const int left = sq_floor_int(x), top = sq_floor_int(y);
     if (left < 0 || top < 0 || left + 1 >= width || top + 1 >= height) {
         return NAN;
     }
