@@ -26,6 +26,7 @@ static void free_node(sq_node *node)
     sq_free(node->name);
     sq_free(node->inputs);
     sq_free(node->outputs);
+    sq_free(node->origins);
     sq_attrs_free(&node->attrs);
     for (uint32_t i = 0; i < node->body_count; i++) { /* graphs in graphs: a limit holds them */
         sq_free(node->bodies[i].name);
@@ -53,6 +54,7 @@ void sq_graph_destroy(sq_graph **graph)
     sq_free(gone->inputs);
     sq_free(gone->outputs);
     sq_free(gone->name);
+    sq_trace_free(&gone->trace);
     sq_free(gone);
     *graph = NULL;
 }
@@ -208,7 +210,8 @@ squall_status sq_graph_copy(const sq_graph *graph, sq_graph **out, squall_error 
     }
     good = good && copy_numbers(graph->inputs, graph->input_count, &copy->inputs) &&
            copy_numbers(graph->outputs, graph->output_count, &copy->outputs) &&
-           (!graph->name || (copy->name = sq_strdup(graph->name)));
+           (!graph->name || (copy->name = sq_strdup(graph->name))) &&
+           sq_trace_copy(&graph->trace, &copy->trace);
     if (!good) {
         sq_graph_destroy(&copy);
         return sq_fail(err, SQUALL_E_MEMORY, "graph", "no memory for a copy");
@@ -222,9 +225,12 @@ squall_status sq_graph_copy(const sq_graph *graph, sq_graph **out, squall_error 
 bool sq_graph_copy_node(const sq_node *node, sq_node *copy)
 {
     copy->own_inputs = node->own_inputs;
-    if (!sq_attrs_copy(&node->attrs, &copy->attrs)) {
+    if (!sq_attrs_copy(&node->attrs, &copy->attrs) ||
+        (node->origin_count > 0 &&
+         !copy_numbers(node->origins, node->origin_count, &copy->origins))) {
         return false;
     }
+    copy->origin_count = node->origin_count;
     for (uint32_t i = 0; i < node->body_count; i++) {
         const sq_body *body = &node->bodies[i];
         sq_body *made = sq_graph_add_body(copy, body->name);

@@ -42,8 +42,24 @@ typedef struct sq_node {
     sq_body *bodies;     /* owned, [body_count]; of If, Loop and Scan */
     uint32_t body_count; /* of those; then `own_inputs` of the inputs are the operator's */
     uint32_t own_inputs;
-    bool dead; /* passes mark, sq_graph_compact() removes */
+    uint32_t *origins; /* owned, [origin_count]; nodes of the model that it stands for: places */
+    uint32_t origin_count; /* in the trace; none when nothing is traced */
+    bool dead;             /* passes mark, sq_graph_compact() removes */
 } sq_node;
+
+/** A node of the model, and what was done to it. */
+typedef struct sq_fate {
+    char *name; /* owned */
+    sq_op op;
+    char *history; /* owned; "went into 'conv1' (Conv): normalisation; ...", NULL for nothing */
+} sq_fate;
+
+/** What became of the nodes of the model, kept from sq_graph_trace() on. */
+typedef struct sq_trace {
+    sq_fate *items; /* owned */
+    uint32_t count, capacity;
+    bool failed; /* there was no memory for all of it */
+} sq_trace;
 
 /** Nodes are in an order in which they can run. Value numbers stay when nodes go. */
 typedef struct sq_graph {
@@ -52,6 +68,7 @@ typedef struct sq_graph {
     uint32_t *inputs, *outputs; /* value numbers */
     uint32_t value_count, value_capacity, node_count, node_capacity, input_count, output_count;
     char *name; /* of the model */
+    sq_trace trace;
 } sq_graph;
 
 sq_graph *sq_graph_create(void); /* NULL when there is no memory */
@@ -78,6 +95,14 @@ bool sq_graph_add_input(sq_node *node, uint32_t value);
 sq_body *sq_graph_add_body(sq_node *node, const char *name);
 /** Put nodes into an order in which they can run; SQUALL_E_CORRUPT when there is a cycle. */
 SQUALL_MUST_USE squall_status sq_graph_sort(sq_graph *graph, squall_error *err);
+
+/** From now on keep what becomes of each node, those in bodies too. */
+SQUALL_MUST_USE squall_status sq_graph_trace(sq_graph *graph, squall_error *err);
+/** `node` is dead, for a reason in words; what it stood for, `into` (optional) stands for now. */
+void sq_graph_retire(sq_graph *graph, sq_node *node, sq_node *into, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/** `node`, which is new, stands for what `old` stands for; `old` may go on or be retired. */
+void sq_graph_stand_for(sq_graph *graph, sq_node *node, const sq_node *old);
 
 /** View a node as a step; `in`, `out` are caller's arrays of SQ_MAX_INPUTS, SQ_MAX_OUTPUTS. */
 void sq_graph_step(const sq_graph *graph, const sq_node *node, squall_tensor *in,
@@ -108,6 +133,7 @@ sq_graph_pass
     sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
 sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
 sq_graph_pass sq_pass_shape;      /* Reshape and Resize by constants that are true of any batch */
+sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
 
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A
  * line for each pass that did something goes to `notes`. */

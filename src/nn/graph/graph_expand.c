@@ -504,7 +504,7 @@ static squall_status move_nodes(const expansion *ex, squall_error *err)
         return no_memory(ex, err);
     }
     if (!ex->again) {
-        node_of(ex)->dead = true;
+        sq_graph_retire(graph, node_of(ex), NULL, "its rounds or its branch took its place");
     }
     memcpy(held, graph->nodes + ex->node, tail * sizeof *held);
     memmove(graph->nodes + ex->node, graph->nodes + ex->first, made * sizeof *held);

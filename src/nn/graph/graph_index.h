@@ -39,6 +39,9 @@ SQUALL_MUST_USE squall_status sq_graph_expand(sq_graph *graph, uint32_t index, s
 /** Attributes and bodies of `node` into `copy`; its inputs and outputs are the caller's. */
 bool sq_graph_copy_node(const sq_node *node, sq_node *copy);
 
+void sq_trace_free(sq_trace *trace);
+bool sq_trace_copy(const sq_trace *trace, sq_trace *out);
+
 /** Bytes of the outputs of `node`; SIZE_MAX when a type is not known. */
 size_t sq_graph_output_bytes(const sq_graph *graph, const sq_node *node);
 

@@ -18,6 +18,7 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
         {sq_pass_fold_constants, "pass constants", "nodes of constants were worked out"},
         {sq_pass_identity, "pass identity", "nodes that changed nothing are gone"},
         {sq_pass_shape, "pass shape", "shapes are said in a way that is true of any batch"},
+        {sq_pass_gates, "pass gates", "gates of recurrent cells became one node each"},
         {sq_pass_batch_norm, "pass batch norm", "normalisations went into the weights before them"},
         {sq_pass_activation, "pass activation", "activations went into the node before them"},
     };

@@ -125,7 +125,7 @@ static squall_status take_in(sq_graph *graph, sq_graph_index *index, sq_node *ho
     }
     host->outputs[0] = last->outputs[0];
     index->producer[last->outputs[0]] = (uint32_t)(host - graph->nodes);
-    last->dead = true;
+    sq_graph_retire(graph, last, host, "it is applied to each number before that is stored");
     return SQUALL_OK;
 }
 
@@ -154,7 +154,7 @@ squall_status sq_pass_activation(sq_graph *graph, sq_graph_evaluate *evaluate, u
         if (host) {
             SQ_TRY_GOTO(take_in(graph, &index, host, node, &act, err));
             if (gate) {
-                gate->dead = true;
+                sq_graph_retire(graph, gate, host, "it is applied as part of x * sigmoid(x)");
             }
             ++*changes;
         }

@@ -189,7 +189,7 @@ static squall_status merge(sq_graph *graph, const norm_pair *pair, squall_error 
     product->inputs[1] = weights_value;
     product->inputs[2] = bias_value;
     product->outputs[0] = pair->norm->outputs[0];
-    pair->norm->dead = true;
+    sq_graph_retire(graph, pair->norm, product, "the weights were scaled, the bias moved");
     return SQUALL_OK;
 no_memory:
     sq_tensor_free(&weights);

@@ -13,7 +13,9 @@ static uint32_t mark_dead(sq_graph *graph, bool *needed)
         }
         if (!alive) {
             found += !node->dead;
-            node->dead = true;
+            if (!node->dead) {
+                sq_graph_retire(graph, node, NULL, "removed: no output needs it");
+            }
             continue;
         }
         for (uint32_t j = 0; j < node->in_count; j++) {

@@ -5,6 +5,21 @@
 #include "nn/graph/graph_fixture.h"
 #include "nn/ref/ref.h"
 
+/* A Split into equal parts; their numbers into `out`. */
+static inline void add_split(sq_graph *graph, uint32_t whole, int64_t axis, uint32_t parts,
+                             uint32_t *out)
+{
+    sq_node *node = sq_graph_add_node(graph, SQ_OP_Split, "split", 1, parts);
+    assert_non_null(node);
+    node->inputs[0] = whole;
+    node->attrs.opset = 18;
+    assert_true(sq_attr_set_int(&node->attrs, "axis", axis));
+    assert_true(sq_attr_set_int(&node->attrs, "num_outputs", parts));
+    for (uint32_t i = 0; i < parts; i++) {
+        out[i] = node->outputs[i] = sq_graph_add_value(graph, "part");
+    }
+}
+
 /* Run a graph whose inputs have concrete shapes on ref; `out` gets copies of all outputs. */
 static inline void run_ref(const sq_graph *graph, squall_tensor *out)
 {

@@ -383,6 +383,44 @@ static void test_table(void **state)
     assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_UNSUPPORTED);
 }
 
+/* Gates that a pass makes: an engine may hold others. */
+static void test_gates(void **state)
+{
+    (void)state;
+    static const int64_t order[] = {2, 0, 3, 1}, twice[] = {2, 0, 2, 1}, part[] = {1, 2};
+    static const int64_t beyond[] = {2, 2};
+    squall_tensor in[3] = {{.dtype = SQUALL_F32, .rank = 3, .dims = {2, 12, 5}},
+                           {.dtype = SQUALL_F32, .rank = 3, .dims = {2, 3, 5}},
+                           {.dtype = SQUALL_F32, .rank = 3, .dims = {2, 3, 5}}};
+    squall_tensor out[2] = {{0}};
+    sq_attrs attrs = {.opset = 17};
+    sq_step step = {SQ_OP_SqLstmGates, "g", &attrs, 2, 2, in, out};
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", twice, 4));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", order, 4));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    assert_true(sq_tensor_same_type(&out[0], &in[1]) && sq_tensor_same_type(&out[1], &in[1]));
+    in[0].dims[1] = 11;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    in[0].dims[1] = 6;
+    step = (sq_step){SQ_OP_SqGruUpdate, "g", &attrs, 3, 1, in, out};
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* of four numbers */
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", beyond, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", part, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    in[2].dims[2] = 4;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    step.op = SQ_OP_SqGruReset;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* of three inputs */
+    step.in_count = 2;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    in[1].dtype = SQUALL_F16;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    sq_attrs_free(&attrs);
+}
+
 static void test_reorder(void **state)
 {
     (void)state;
@@ -542,10 +580,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_reorder),
-        cmocka_unit_test(test_window),     cmocka_unit_test(test_macs),
-        cmocka_unit_test(test_attributes), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_cases),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_reorder),   cmocka_unit_test(test_window),
+        cmocka_unit_test(test_macs),      cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
