@@ -40,6 +40,25 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_comparison_add(squall_comparison
                                                                size_t input_count,
                                                                squall_error *err);
 
+/**
+ * What another runtime (ONNX Runtime, PyTorch) gave for the sample that was added last: both the
+ * engine and the model are held against it.
+ *
+ * @param outputs  borrowed; plain tensors with data, in the order of the engine's outputs
+ * @return SQUALL_OK; SQUALL_E_SHAPE naming the output that does not fit; SQUALL_E_ARGUMENT.
+ */
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_comparison_add_reference(squall_comparison *comparison, const squall_tensor *outputs,
+                                size_t output_count, squall_error *err);
+
+/** What is held against what. */
+typedef enum squall_compared {
+    SQUALL_COMPARED_ENGINE = 0, /**< the engine against the model on the reference kernels */
+    SQUALL_COMPARED_ENGINE_ELSEWHERE = 1, /**< the engine against another runtime */
+    SQUALL_COMPARED_MODEL = 2             /**< the model on the reference kernels against another
+                                               runtime */
+} squall_compared;
+
 /** What is known of one output over all samples. Infinite where there is no difference. */
 typedef struct squall_output_error {
     const char *name; /**< borrowed from the comparison */
@@ -48,8 +67,16 @@ typedef struct squall_output_error {
     double relative;  /**< root mean square of the difference over that of the reference */
 } squall_output_error;
 SQUALL_API size_t squall_comparison_output_count(const squall_comparison *comparison);
-SQUALL_MUST_USE SQUALL_API squall_status squall_comparison_output(
-    const squall_comparison *comparison, size_t index, squall_output_error *out, squall_error *err);
+/** SQUALL_E_ARGUMENT when there is no such output, or nothing from another runtime was added. */
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_comparison_output(const squall_comparison *comparison, squall_compared which, size_t index,
+                         squall_output_error *out, squall_error *err);
+
+/** An output of the last sample, of the engine (SQUALL_COMPARED_ENGINE) or the model on the
+ * reference kernels (SQUALL_COMPARED_MODEL); its data is borrowed until the next sample. */
+SQUALL_MUST_USE SQUALL_API squall_status
+squall_comparison_values(const squall_comparison *comparison, squall_compared which, size_t index,
+                         squall_tensor *out, squall_error *err);
 
 /** One step of the engine whose output the model has too. */
 typedef struct squall_layer_error {

@@ -190,6 +190,8 @@ static int run(int argc, char **argv)
         {.name = "tune-seconds",
          .argument = "S",
          .real = &want.tune_s,
+         .low = 0,
+         .high = 86400,
          .help = "time to spend on measuring tactics on this machine (default 0)"},
         {.name = "tactics",
          .argument = "FILE",

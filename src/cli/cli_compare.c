@@ -1,116 +1,16 @@
 /* cli/cli_compare.c - squall compare: how far an engine is from its model, layer by layer. */
-#include <dirent.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "cli/cli_engine.h"
-#include "cli/cli_npy.h"
-#include "squall/compare.h"
+#include "cli/cli_compare.h"
 
-enum { MAX_INPUTS = 16 };
-
-/* What was asked for on the command line. */
-typedef struct request {
-    const char *data;
-    cli_list inputs;
-    int32_t threads;
-    double min_psnr_db;
-    bool layers, json;
-    cli_engine open;
-} request;
-
-/* Read one sample's tensors and add it; `paths` has one file for each input of the engine. */
-static squall_status add_sample(squall_comparison *comparison, char **paths, size_t count,
-                                squall_error *err)
-{
-    squall_tensor inputs[MAX_INPUTS];
-    squall_status status = SQUALL_OK;
-    memset(inputs, 0, sizeof inputs);
-    for (size_t i = 0; i < count && status == SQUALL_OK; i++) {
-        status = cli_npy_read(paths[i], &inputs[i], err);
-    }
-    if (status == SQUALL_OK) {
-        status = squall_comparison_add(comparison, inputs, count, err);
-    }
-    for (size_t i = 0; i < count; i++) {
-        sq_free(inputs[i].data);
-    }
-    return status;
-}
-
-static int is_npy(const struct dirent *entry)
-{
-    const size_t length = strlen(entry->d_name);
-    return length > 4 && strcmp(entry->d_name + length - 4, ".npy") == 0;
-}
-
-/* The files of one sample: the one that `entry` names, and beside it one for each other input,
- * which are called SAMPLE.INPUT.npy. False when `entry` is not that of the first input. */
-static bool name_sample(const char *folder, const char *entry, const squall_engine *engine,
-                        size_t count, char **paths, squall_error *err)
-{
-    const char *first;
-    char suffix[160];
-    if (count == 1) {
-        return asprintf(&paths[0], "%s/%s", folder, entry) > 0;
-    }
-    if (squall_engine_input(engine, 0, 0, &first, NULL, err) != SQUALL_OK) {
-        return false;
-    }
-    const int length = snprintf(suffix, sizeof suffix, ".%.140s.npy", first);
-    const size_t whole = strlen(entry);
-    if (whole <= (size_t)length || strcmp(entry + whole - (size_t)length, suffix) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *name;
-        if (squall_engine_input(engine, 0, i, &name, NULL, err) != SQUALL_OK ||
-            asprintf(&paths[i], "%s/%.*s.%s.npy", folder, (int)(whole - (size_t)length), entry,
-                     name) < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Every sample of a folder, by name. */
-static squall_status add_folder(squall_comparison *comparison, const squall_engine *engine,
-                                const char *folder, size_t count, squall_error *err)
-{
-    struct dirent **entries = NULL;
-    const int found = scandir(folder, &entries, is_npy, alphasort);
-    squall_status status = SQUALL_OK;
-    size_t samples = 0;
-    for (int k = 0; k < found && status == SQUALL_OK; k++) {
-        char *paths[MAX_INPUTS] = {NULL};
-        if (name_sample(folder, entries[k]->d_name, engine, count, paths, err)) {
-            status = add_sample(comparison, paths, count, err);
-            samples++;
-            cli_progress("compare", (size_t)k + 1, (size_t)found);
-        }
-        for (size_t i = 0; i < count; i++) {
-            free(paths[i]);
-        }
-    }
-    for (int k = 0; k < found; k++) {
-        free(entries[k]);
-    }
-    free(entries);
-    if (status == SQUALL_OK && samples == 0) {
-        status = sq_fail(err, SQUALL_E_NO_DATA, folder, "holds no sample: SAMPLE.npy%s are needed",
-                         count > 1 ? " for one input, or SAMPLE.INPUT.npy for each" : " files");
-    }
-    return status;
-}
-
-static json_t *outputs_json(const squall_comparison *comparison)
+static json_t *outputs_json(const squall_comparison *comparison, squall_compared which)
 {
     json_t *list = json_array();
     squall_output_error one;
     squall_error err;
-    for (size_t i = 0; squall_comparison_output(comparison, i, &one, &err) == SQUALL_OK; i++) {
+    for (size_t i = 0; squall_comparison_output(comparison, which, i, &one, &err) == SQUALL_OK;
+         i++) {
         json_array_append_new(list,
                               json_pack("{s:o, s:o, s:o, s:o}", "name", cli_text(one.name),
                                         "psnr_db", cli_real(one.psnr_db), "max_abs",
@@ -159,77 +59,127 @@ static void print_layers(const squall_comparison *comparison)
     }
 }
 
-/* Prints what was found; the exit code. */
-static int report(const request *want, const squall_comparison *comparison)
+/* What is held against what, in the words of the text and the keys of the JSON. */
+static const struct {
+    squall_compared which;
+    const char *words, *key;
+} pairs[] = {
+    {SQUALL_COMPARED_ENGINE, "engine against the model", "outputs"},
+    {SQUALL_COMPARED_ENGINE_ELSEWHERE, "engine against the reference file", "engine_to_reference"},
+    {SQUALL_COMPARED_MODEL, "model against the reference file", "model_to_reference"},
+};
+enum { PAIRS = sizeof pairs / sizeof pairs[0] };
+
+/* Print a line for each output; the least PSNR that the engine has in them. */
+static double look_at_outputs(const cli_comparing *c)
 {
     squall_output_error one;
-    squall_layer_error worst = {.name = NULL};
     squall_error err;
     double least = INFINITY;
-    const bool layered = find_worst(comparison, &worst);
-    for (size_t i = 0; squall_comparison_output(comparison, i, &one, &err) == SQUALL_OK; i++) {
-        least = one.psnr_db < least || isnan(one.psnr_db) ? one.psnr_db : least;
-        if (!want->json) {
-            printf("%s: PSNR %.1f dB, worst difference %.3g, relative error %.3g\n", one.name,
-                   one.psnr_db, one.max_abs, one.relative);
+    for (size_t p = 0; p < PAIRS; p++) {
+        for (size_t i = 0;
+             squall_comparison_output(c->comparison, pairs[p].which, i, &one, &err) == SQUALL_OK;
+             i++) {
+            const bool counts = pairs[p].which != SQUALL_COMPARED_MODEL;
+            least = counts && !(one.psnr_db >= least) ? one.psnr_db : least;
+            if (!c->want->json) {
+                printf("%s, %s: PSNR %.1f dB, worst difference %.3g, relative error %.3g\n",
+                       one.name, pairs[p].words, one.psnr_db, one.max_abs, one.relative);
+            }
         }
     }
-    const bool good = least >= want->min_psnr_db;
+    return least;
+}
+
+static int print_report_json(const cli_comparing *c, const char *worst, double least, bool good)
+{
+    json_t *document =
+        json_pack("{s:I, s:o, s:o, s:o, s:b, s:o}", "samples", (json_int_t)c->samples, "layers",
+                  layers_json(c->comparison), "worst_layer", cli_text(worst), "psnr_db",
+                  cli_real(least), "good", good, "notes", cli_notes_json(c->notes));
+    for (size_t p = 0; p < PAIRS; p++) {
+        json_t *outputs = outputs_json(c->comparison, pairs[p].which);
+        if (p == 0 || json_array_size(outputs) > 0) {
+            json_object_set_new(document, pairs[p].key, outputs);
+        } else {
+            json_decref(outputs);
+        }
+    }
+    if (c->scores.rows != NULL) {
+        json_object_set_new(document, "scores", cli_scores_json(&c->scores));
+    }
+    return cli_print_json(document);
+}
+
+/* Prints what was found; the exit code. */
+static int report(const cli_comparing *c)
+{
+    squall_layer_error worst = {.name = NULL};
+    const bool layered = find_worst(c->comparison, &worst);
+    const double least = look_at_outputs(c);
+    const bool good = least >= c->want->min_psnr_db;
     int code = CLI_OK;
-    if (want->json) {
-        code = cli_print_json(json_pack("{s:o, s:o, s:o, s:o, s:b}", "outputs",
-                                        outputs_json(comparison), "layers", layers_json(comparison),
-                                        "worst_layer", layered ? cli_text(worst.name) : json_null(),
-                                        "psnr_db", cli_real(least), "good", good));
+    if (c->want->json) {
+        code = print_report_json(c, worst.name, least, good);
     } else {
         if (layered) {
             printf("the layer that loses most: %s (%s, %s), %.1f dB, to %.1f dB\n", worst.name,
                    worst.op, worst.tactic, worst.loss_db, worst.snr_db);
         }
-        if (want->layers) {
-            print_layers(comparison);
+        if (c->want->layers) {
+            print_layers(c->comparison);
+        }
+        if (c->scores.rows != NULL) {
+            printf("\n%zu issue times against what the radar saw:\n", c->samples);
+            cli_scores_print(&c->scores);
         }
     }
     if (!good) {
         fprintf(stderr, "squall compare: PSNR %.2f dB is below the %.2f dB asked for\n", least,
-                want->min_psnr_db);
+                c->want->min_psnr_db);
     }
     return good ? code : CLI_FAILED;
 }
 
-static squall_status compare(const request *want, const char *model, const char *path,
-                             squall_engine **engine, squall_comparison **comparison,
-                             squall_notes *notes, squall_error *err)
+static squall_status compare(cli_comparing *c, const char *model, const char *path,
+                             squall_error *err)
 {
-    SQ_TRY(cli_engine_open(&want->open, path, engine, notes, err));
-    SQ_TRY(squall_comparison_create(model, *engine, want->threads, comparison, notes, err));
-    const size_t count = squall_engine_input_count(*engine);
-    if (count > MAX_INPUTS) {
-        return sq_fail(err, SQUALL_E_LIMIT, path, "has %zu inputs; at most %d are compared", count,
-                       MAX_INPUTS);
+    const cli_compare_request *want = c->want;
+    SQ_TRY(cli_engine_open(&want->open, path, &c->engine, c->notes, err));
+    SQ_TRY(
+        squall_comparison_create(model, c->engine, want->threads, &c->comparison, c->notes, err));
+    return want->data == NULL                    ? cli_compare_inputs(c, err)
+           : cli_compare_has_samples(want->data) ? cli_compare_folder(c, err)
+                                                 : cli_compare_radar(c, err);
+}
+
+static int run_comparison(const cli_compare_request *want, const cli_list *paths)
+{
+    squall_error err = {.code = SQUALL_OK};
+    cli_comparing c = {.want = want, .notes = squall_notes_create()};
+    int code;
+    if (compare(&c, paths->items[0], paths->items[1], &err) != SQUALL_OK) {
+        cli_print_notes("compare", c.notes);
+        code = cli_report("compare", &err);
+    } else {
+        cli_print_notes("compare", c.notes);
+        code = report(&c);
     }
-    if (want->data != NULL) {
-        return add_folder(*comparison, *engine, want->data, count, err);
-    }
-    if (want->inputs.count != count) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "--input", "%zu files; the engine has %zu inputs",
-                       want->inputs.count, count);
-    }
-    char *paths[MAX_INPUTS];
-    for (size_t i = 0; i < count; i++) {
-        paths[i] = (char *)(uintptr_t)want->inputs.items[i];
-    }
-    return add_sample(*comparison, paths, count, err);
+    squall_comparison_destroy(&c.comparison);
+    squall_engine_close(&c.engine);
+    squall_notes_destroy(&c.notes);
+    cli_scores_free(&c.scores);
+    sq_free(c.leads_s);
+    return code;
 }
 
 static int run(int argc, char **argv)
 {
-    squall_error err = {.code = SQUALL_OK};
-    squall_engine *engine = NULL;
-    squall_comparison *comparison = NULL;
-    request want = {.min_psnr_db = -INFINITY};
+    cli_compare_request want = {
+        .min_psnr_db = -INFINITY, .every = 1800, .scale = 5, .tolerance = 60, .threshold = 1.0};
     cli_list paths;
     int code;
+    cli_input_init(&want.input);
     const cli_option options[] = {
         {.name = "input",
          .argument = "FILE.npy",
@@ -238,12 +188,47 @@ static int run(int argc, char **argv)
         {.name = "data",
          .argument = "DIR",
          .text = &want.data,
-         .help = "every .npy of a folder is a sample (SAMPLE.INPUT.npy for several inputs)"},
+         .help = "samples as .npy files (SAMPLE.INPUT.npy for several inputs), or radar files"},
+        {.name = "reference",
+         .argument = "FILE.npy|DIR",
+         .list = &want.references,
+         .help = "what another runtime gave: once for each output, or with --data a folder"},
         {.name = "min-psnr",
          .argument = "DB",
          .real = &want.min_psnr_db,
-         .help = "fail when an output is worse than this"},
+         .low = -1000,
+         .high = 1000,
+         .help = "fail when an output of the engine is worse than this"},
         {.name = "layers", .flag = &want.layers, .help = "every layer, not the worst alone"},
+        {.name = "every",
+         .argument = "SECONDS",
+         .number = &want.every,
+         .low = 1,
+         .high = 86400,
+         .help = "radar: issue times at least this far apart (default 1800)"},
+        {.name = "threshold",
+         .argument = "MM_H",
+         .real = &want.threshold,
+         .low = 0,
+         .high = 100000,
+         .help = "radar: rain rate of the event, rate >= threshold (default 1)"},
+        {.name = "scale",
+         .argument = "CELLS",
+         .number = &want.scale,
+         .low = 1,
+         .high = 4096,
+         .help = "radar: neighbourhood of the FSS (default 5)"},
+        {.name = "tolerance",
+         .argument = "SECONDS",
+         .number = &want.tolerance,
+         .low = 0,
+         .high = 3600,
+         .help = "radar: how far an observation's time may be off (default 60)"},
+        {.name = "source",
+         .argument = "NAME=PATH",
+         .list = &want.sources,
+         .help = "radar: frames of another source (satellite=DIR) or a static map"},
+        CLI_INPUT_OPTIONS(want.input),
         {.name = "threads",
          .argument = "N",
          .number = &want.threads,
@@ -257,23 +242,16 @@ static int run(int argc, char **argv)
                    &code)) {
         return code;
     }
-    squall_notes *notes = squall_notes_create();
     if (paths.count != 2 || (want.data == NULL) == (want.inputs.count == 0)) {
         fprintf(stderr,
                 "squall compare: a model, an engine, and either --data or --input are needed\n");
         code = CLI_USAGE;
-    } else if (compare(&want, paths.items[0], paths.items[1], &engine, &comparison, notes, &err) !=
-               SQUALL_OK) {
-        cli_print_notes("compare", notes);
-        code = cli_report("compare", &err);
     } else {
-        cli_print_notes("compare", notes);
-        code = report(&want, comparison);
+        code = run_comparison(&want, &paths);
     }
-    squall_comparison_destroy(&comparison);
-    squall_engine_close(&engine);
-    squall_notes_destroy(&notes);
     cli_list_free(&want.inputs);
+    cli_list_free(&want.references);
+    cli_list_free(&want.sources);
     cli_list_free(&paths);
     return code;
 }
@@ -283,6 +261,7 @@ const cli_command cli_compare = {
     .arguments = "MODEL.onnx ENGINE",
     .summary = "how far an engine is from its model, output by output and layer by layer",
     .details = "The model is run as it was written, in plain C. A layer's loss is how much more\n"
-               "noise it gives than the noisiest of its inputs had.",
+               "noise it gives than the noisiest of its inputs had. Radar files become samples by\n"
+               "the engine's recipe; then CSI, bias and FSS of both are told by lead time.",
     .run = run,
 };

@@ -28,4 +28,8 @@ SQUALL_MUST_USE squall_status cli_engine_open(const cli_engine *how, const char 
                                               squall_engine **out, squall_notes *notes,
                                               squall_error *err);
 
+/** Whether the one engine of `paths` is what a key of the file `keys` signed: prints it, for
+ * `command`; the exit code. */
+int cli_verify_signature(const char *command, const cli_list *paths, const char *keys, bool json);
+
 #endif /* SQ_CLI_CLI_ENGINE_H */

@@ -303,6 +303,9 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_method meth
     SQ_TRY(cli_sources_open(&j->sources, &j->want->sources, j->notes, err));
     SQ_TRY(read_past(j, err));
     const double read = sq_clock_s();
+    if (method == SQUALL_METHOD_AUTO && j->want->engine != NULL) {
+        method = SQUALL_METHOD_MODEL; /* an engine that cannot be used lowers the quality */
+    }
     SQ_TRY(run_method(j, method, &j->forecast, j->notes, err));
     j->load_s = read - start;
     j->run_s = sq_clock_s() - read;

@@ -78,15 +78,20 @@ done:
 }
 
 /* The scores of the table: each is a block with a column a method. */
-enum { SCORE_CSI, SCORE_MAE, SCORE_FSS, SCORES };
+enum { SCORE_CSI, SCORE_SECOND, SCORE_FSS, SCORES };
 
 enum { COLUMN = 8 }; /* characters */
 
-static double value_of(const cli_score *row, int score)
+static double value_of(const cli_scores *scores, const cli_score *row, int score)
 {
-    return score == SCORE_CSI   ? squall_csi(&row->events)
-           : score == SCORE_MAE ? squall_mae(&row->errors)
-                                : squall_fss(&row->fractions);
+    switch (score) {
+    case SCORE_CSI:
+        return squall_csi(&row->events);
+    case SCORE_SECOND:
+        return scores->bias ? squall_bias(&row->events) : squall_mae(&row->errors);
+    default:
+        return squall_fss(&row->fractions);
+    }
 }
 
 static void print_number(double value)
@@ -123,7 +128,8 @@ static void print_headings(const cli_scores *scores)
         used += scores->used[k] ? 1 : 0;
     }
     snprintf(title[SCORE_CSI], sizeof title[0], "CSI at %g mm/h", scores->threshold_mm_h);
-    snprintf(title[SCORE_MAE], sizeof title[0], "MAE, mm/h");
+    snprintf(title[SCORE_SECOND], sizeof title[0], "%s",
+             scores->bias ? "frequency bias" : "MAE, mm/h");
     snprintf(title[SCORE_FSS], sizeof title[0], "FSS at %g mm/h, %zu cells", scores->threshold_mm_h,
              scores->scale);
     printf("\n%10s", "");
@@ -165,7 +171,7 @@ void cli_scores_print(const cli_scores *scores)
             printf("%s", " |");
             for (size_t k = 0; k < CLI_METHODS; k++) {
                 if (scores->used[k]) {
-                    print_number(value_of(&scores->rows[i * CLI_METHODS + k], score));
+                    print_number(value_of(scores, &scores->rows[i * CLI_METHODS + k], score));
                 }
             }
         }

@@ -20,6 +20,7 @@ typedef struct cli_scores {
     const int32_t *leads_s; /* borrowed */
     int64_t first_time;     /* of a forecast whose issue time is not known: when its first field is
                                valid,     and leads_s count from there; else SQUALL_TIME_NONE */
+    bool bias; /* the table shows forecast over observed events in the place of the MAE */
     bool used[CLI_METHODS];
     const char *names[CLI_METHODS];
     cli_score *rows; /* owned, [lead_count][CLI_METHODS] */

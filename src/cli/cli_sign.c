@@ -1,7 +1,7 @@
 /* cli/cli_sign.c - squall keygen, sign, verify-engine: who an engine is from. */
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/cli_engine.h"
 #include "squall/sign.h"
 
 /* One line, or the same as JSON; the exit code. */
@@ -81,12 +81,24 @@ static int run_sign(int argc, char **argv)
     return code;
 }
 
-static int run_verify(int argc, char **argv)
+int cli_verify_signature(const char *command, const cli_list *paths, const char *keys, bool json)
 {
     squall_error err = {.code = SQUALL_OK};
+    char key[SQUALL_KEY_TEXT];
+    if (paths->count != 1 || keys == NULL) {
+        fprintf(stderr, "squall %s: one engine and --keys are needed\n", command);
+        return CLI_USAGE;
+    }
+    if (squall_engine_verify(paths->items[0], keys, key, &err) != SQUALL_OK) {
+        return cli_report(command, &err);
+    }
+    return print_key(json, "signed", paths->items[0], key);
+}
+
+static int run_verify(int argc, char **argv)
+{
     const char *keys = NULL;
     bool json = false;
-    char key[SQUALL_KEY_TEXT];
     cli_list paths;
     int code;
     const cli_option options[] = {
@@ -97,14 +109,7 @@ static int run_verify(int argc, char **argv)
                    &paths, &code)) {
         return code;
     }
-    if (paths.count != 1 || keys == NULL) {
-        fprintf(stderr, "squall verify-engine: one engine and --keys are needed\n");
-        code = CLI_USAGE;
-    } else if (squall_engine_verify(paths.items[0], keys, key, &err) != SQUALL_OK) {
-        code = cli_report("verify-engine", &err);
-    } else {
-        code = print_key(json, "signed", paths.items[0], key);
-    }
+    code = cli_verify_signature("verify-engine", &paths, keys, json);
     cli_list_free(&paths);
     return code;
 }

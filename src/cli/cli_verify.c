@@ -2,18 +2,19 @@
  * again. */
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/cli_engine.h"
 #include "cli/cli_score.h"
 
 enum { MAX_LEADS = 256 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *forecast, *engine, *leads;
+    const char *forecast, *engine, *leads, *keys;
     int64_t from, to;
     int32_t threads, every, scale, tolerance;
     double threshold;
     bool json;
+    cli_engine open;
     cli_input input;
 } request;
 
@@ -91,7 +92,7 @@ static squall_status prepare(job *j, squall_error *err)
 {
     int64_t minutes[MAX_LEADS];
     if (j->want->engine != NULL) {
-        SQ_TRY(squall_engine_open(j->want->engine, NULL, &j->engine, j->notes, err));
+        SQ_TRY(cli_engine_open(&j->want->open, j->want->engine, &j->engine, j->notes, err));
     }
     SQ_TRY(squall_nowcaster_create(j->engine, j->want->threads, &j->nowcaster, err));
     const squall_recipe *recipe = squall_nowcaster_recipe(j->nowcaster);
@@ -261,6 +262,11 @@ static int run(int argc, char **argv)
          .high = 256,
          .help = "threads (default: one for each processor)"},
         CLI_INPUT_OPTIONS(want.input),
+        CLI_ENGINE_OPTIONS(want.open),
+        {.name = "keys",
+         .argument = "KEYS",
+         .text = &want.keys,
+         .help = "PATH is an engine: whether a key of this file signed it (see verify-engine)"},
         {.name = "json", .flag = &want.json, .help = "print all scores as JSON"},
     };
     if (!cli_parse(&cli_verify, options, sizeof options / sizeof options[0], argc, argv, &paths,
@@ -271,6 +277,8 @@ static int run(int argc, char **argv)
     if (paths.count == 0) {
         fprintf(stderr, "squall verify: name the files or folders of the observations\n");
         code = CLI_USAGE;
+    } else if (want.keys != NULL) {
+        code = cli_verify_signature("verify", &paths, want.keys, want.json);
     } else if (carry_out(&j, &paths, &err) != SQUALL_OK) {
         cli_print_notes("verify", j.notes);
         code = cli_report("verify", &err);
@@ -301,6 +309,7 @@ const cli_command cli_verify = {
     .details = "With --forecast, one file; without, a forecast is made from each issue time in "
                "PATH... and the\n"
                "scores are pooled. Rates are cut to --max-rate; cells that the observation or the\n"
-               "extrapolation (for --forecast: the forecast) does not cover do not count.",
+               "extrapolation (for --forecast: the forecast) does not cover do not count.\n"
+               "With --keys it is the signature of an engine that is verified.",
     .run = run,
 };

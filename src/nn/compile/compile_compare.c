@@ -5,45 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/compile/compile_internal.h"
+#include "nn/compile/compile_compare.h"
 #include "nn/onnx/onnx.h"
 #include "nn/ref/ref.h"
-#include "nn/runtime/runtime.h"
-#include "squall/compare.h"
 
 /* What an exact input counts as: about what float32 can hold. */
 static const double exact_db = 150.0;
-
-/* A step of the engine, and the sums over all samples. */
-typedef struct layer {
-    uint32_t step, value; /* of the engine's plan */
-    double signal, noise; /* sums of squares */
-    bool seen;            /* the model has it */
-} layer;
-
-typedef struct output {
-    double signal, noise, low, high, worst;
-    size_t count;
-} output;
-
-struct squall_comparison {
-    squall_engine *engine; /* the caller's */
-    int32_t threads;
-    sq_graph *graph; /* the model */
-    squall_engine *reference;
-    unsigned char *reference_bytes;            /* that it lies in */
-    squall_context *mine, *theirs;             /* of the reference, of the engine */
-    squall_tensor *my_outputs, *their_outputs; /* owned, with data */
-    const sq_plan *plan;   /* of the engine's profile; at another batch its steps are the same */
-    squall_tensor *values; /* owned, [value_count of the reference's plan]: kept of the last run */
-    uint32_t value_count;
-    const sq_plan *reference_plan;
-    layer *layers; /* owned */
-    uint32_t layer_count;
-    output *outputs; /* owned, [output_count] */
-    uint32_t output_count;
-    size_t samples;
-};
 
 static squall_status no_memory(const squall_comparison *c, squall_error *err)
 {
@@ -72,9 +39,12 @@ squall_status squall_comparison_create(const char *model_path, squall_engine *en
     }
     if (status == SQUALL_OK) {
         c->outputs = sq_alloc(c->output_count, sizeof *c->outputs);
+        c->engine_outputs = sq_alloc(c->output_count, sizeof *c->engine_outputs);
+        c->model_outputs = sq_alloc(c->output_count, sizeof *c->model_outputs);
         c->my_outputs = sq_alloc(c->output_count, sizeof *c->my_outputs);
         c->their_outputs = sq_alloc(c->output_count, sizeof *c->their_outputs);
-        if (c->outputs == NULL || c->my_outputs == NULL || c->their_outputs == NULL) {
+        if (c->outputs == NULL || c->engine_outputs == NULL || c->model_outputs == NULL ||
+            c->my_outputs == NULL || c->their_outputs == NULL) {
             status = no_memory(c, err);
         }
     }
@@ -127,6 +97,8 @@ void squall_comparison_destroy(squall_comparison **comparison)
     sq_free(c->my_outputs);
     sq_free(c->their_outputs);
     sq_free(c->outputs);
+    sq_free(c->engine_outputs);
+    sq_free(c->model_outputs);
     sq_free(c);
     *comparison = NULL;
 }
@@ -260,28 +232,13 @@ static squall_status make_plain(const squall_tensor *tensor, squall_tensor *made
     return status;
 }
 
-static double element(const squall_tensor *tensor, size_t index)
-{
-    return tensor->dtype == SQUALL_F32 ? (double)((const float *)tensor->data)[index]
-                                       : sq_tensor_get_double(tensor, index);
-}
-
-/* The difference of two numbers; none where both are the same NaN or infinity. */
-static double apart(double got, double want)
-{
-    if (got == want || (isnan(got) && isnan(want))) {
-        return 0.0;
-    }
-    const double difference = got - want;
-    return isfinite(difference) ? difference : INFINITY;
-}
-
 static void add_layer(squall_comparison *c, uint32_t at, const squall_tensor *got,
                       const squall_tensor *want)
 {
     const size_t count = squall_tensor_count(want);
     for (size_t i = 0; i < count; i++) {
-        const double right = element(want, i), difference = apart(element(got, i), right);
+        const double right = sq_compare_element(want, i),
+                     difference = sq_compare_apart(sq_compare_element(got, i), right);
         c->layers[at].signal += isfinite(right) ? right * right : 0.0;
         c->layers[at].noise += difference * difference;
     }
@@ -310,40 +267,13 @@ static squall_status look_at_step(void *self, const sq_plan *plan, uint32_t inde
             at++;
         }
         if (at == c->layer_count) {
-            c->layers[c->layer_count++] = (layer){.step = index, .value = stored->out[0]};
+            c->layers[c->layer_count++] =
+                (sq_compared_layer){.step = index, .value = stored->out[0]};
         }
         add_layer(c, at, &plain, want);
     }
     if (plain.data != step->out[0].data) {
         sq_free(plain.data);
-    }
-    return SQUALL_OK;
-}
-
-static squall_status add_outputs(squall_comparison *c, squall_error *err)
-{
-    for (uint32_t k = 0; k < c->output_count; k++) {
-        const squall_tensor *want = &c->my_outputs[k], *got = &c->their_outputs[k];
-        output *sums = &c->outputs[k];
-        if (!sq_tensor_same_type(want, got)) {
-            char have[SQ_TENSOR_TEXT], right[SQ_TENSOR_TEXT];
-            return sq_fail(err, SQUALL_E_MISMATCH, c->plan->values[c->plan->outputs[k]].name,
-                           "is %s in the engine and %s in the model; compare it with the model "
-                           "that it was built from",
-                           sq_tensor_format(got, have), sq_tensor_format(want, right));
-        }
-        const size_t count = squall_tensor_count(want);
-        for (size_t i = 0; i < count; i++) {
-            const double right = element(want, i), difference = apart(element(got, i), right);
-            if (isfinite(right)) {
-                sums->low = sums->count == 0 || right < sums->low ? right : sums->low;
-                sums->high = sums->count == 0 || right > sums->high ? right : sums->high;
-                sums->signal += right * right;
-            }
-            sums->noise += difference * difference;
-            sums->worst = fmax(sums->worst, fabs(difference));
-            sums->count++;
-        }
     }
     return SQUALL_OK;
 }
@@ -367,36 +297,7 @@ squall_status squall_comparison_add(squall_comparison *c, const squall_tensor *i
     SQ_TRY(sq_runtime_run_tapped(c->theirs, inputs, input_count, c->their_outputs, c->output_count,
                                  look_at_step, c, err));
     c->samples++;
-    return add_outputs(c, err);
-}
-
-size_t squall_comparison_output_count(const squall_comparison *c)
-{
-    return c->samples > 0 ? c->output_count : 0;
-}
-
-static double decibel(double signal, double noise)
-{
-    return noise > 0 ? 10.0 * log10(signal / noise) : INFINITY;
-}
-
-squall_status squall_comparison_output(const squall_comparison *c, size_t index,
-                                       squall_output_error *out, squall_error *err)
-{
-    if (index >= squall_comparison_output_count(c)) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, c->engine->file.name,
-                       "no output %zu was compared; there are %zu", index,
-                       squall_comparison_output_count(c));
-    }
-    const output *sums = &c->outputs[index];
-    const double range = sums->high - sums->low;
-    *out = (squall_output_error){
-        .name = c->plan->values[c->plan->outputs[index]].name,
-        .psnr_db = decibel(range * range * (double)sums->count, sums->noise),
-        .max_abs = sums->worst,
-        .relative = sums->noise > 0 ? sqrt(sums->noise / sums->signal) : 0.0,
-    };
-    return SQUALL_OK;
+    return sq_compare_add_outputs(c, err);
 }
 
 size_t squall_comparison_layer_count(const squall_comparison *c)
@@ -419,7 +320,7 @@ static double input_db(const squall_comparison *c, const sq_plan_step *step)
         }
         for (uint32_t l = 0; l < c->layer_count; l++) {
             if (c->layers[l].value == value) {
-                least = fmin(least, decibel(c->layers[l].signal, c->layers[l].noise));
+                least = fmin(least, sq_compare_decibel(c->layers[l].signal, c->layers[l].noise));
             }
         }
     }
@@ -433,9 +334,9 @@ squall_status squall_comparison_layer(const squall_comparison *c, size_t index,
         return sq_fail(err, SQUALL_E_ARGUMENT, c->engine->file.name,
                        "no layer %zu was compared; there are %" PRIu32, index, c->layer_count);
     }
-    const layer *sums = &c->layers[index];
+    const sq_compared_layer *sums = &c->layers[index];
     const sq_plan_step *step = &c->plan->steps[sums->step];
-    const double own = decibel(sums->signal, sums->noise);
+    const double own = sq_compare_decibel(sums->signal, sums->noise);
     *out = (squall_layer_error){.name = c->plan->values[sums->value].name,
                                 .op = sq_op_name(step->op),
                                 .tactic = step->tactic,

@@ -1,5 +1,6 @@
 /* tests/unit/nn/compile/test_compile_compare.c - an engine beside its model: close where it is
  * right, and where it is not the layer at fault is named. */
+#include <math.h>
 #include <unistd.h>
 
 #include "nn/compile/compile_internal.h"
@@ -79,10 +80,14 @@ static void test_close(void **state)
             }
             sq_tensor_free(&in);
         }
-        assert_int_equal(squall_comparison_output(comparison, 0, &out, &err), SQUALL_OK);
+        assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE, 0, &out,
+                                                  &err),
+                         SQUALL_OK);
         assert_string_equal(out.name, "y");
         assert_true(out.psnr_db > 100 && out.max_abs < 1e-4 && out.relative < 1e-5);
-        assert_int_equal(squall_comparison_output(comparison, 1, &out, &err), SQUALL_E_ARGUMENT);
+        assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE, 1, &out,
+                                                  &err),
+                         SQUALL_E_ARGUMENT);
         /* Two convolutions with what went into them, pool, resize, concat, the head. */
         assert_int_equal(squall_comparison_layer_count(comparison), 6);
         assert_int_equal(squall_comparison_layer(comparison, 0, &layer, &err), SQUALL_OK);
@@ -136,7 +141,9 @@ static void test_fault_is_found(void **state)
         const squall_layer_error worst = worst_layer(comparison);
         assert_string_equal(worst.name, cases[k].layer);
         assert_true(worst.loss_db > 60);
-        assert_int_equal(squall_comparison_output(comparison, 0, &out, &err), SQUALL_OK);
+        assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE, 0, &out,
+                                                  &err),
+                         SQUALL_OK);
         assert_true(out.psnr_db < 70 && out.psnr_db > 20 && out.max_abs > 1e-4);
         squall_comparison_destroy(&comparison);
         sq_tensor_free(&in);
@@ -168,6 +175,53 @@ static void test_refused(void **state)
     squall_engine_close(&engine);
 }
 
+/* What another runtime gave: here the engine's own output, and then one that is 0.1 off. */
+static void test_reference(void **state)
+{
+    (void)state;
+    squall_error err = {.code = SQUALL_OK};
+    squall_engine *engine = build(UNET, "cpu");
+    squall_comparison *comparison = NULL;
+    squall_output_error out;
+    squall_tensor in = sample(2, 3), wrong = sample(2, 3), mine, theirs, other;
+    assert_int_equal(squall_comparison_create(UNET, engine, 1, &comparison, NULL, &err), SQUALL_OK);
+    assert_int_equal(squall_comparison_values(comparison, SQUALL_COMPARED_ENGINE, 0, &theirs, &err),
+                     SQUALL_E_ARGUMENT);
+    assert_int_equal(squall_comparison_add_reference(comparison, &in, 1, &err), SQUALL_E_ARGUMENT);
+    assert_int_equal(squall_comparison_add(comparison, &in, 1, &err), SQUALL_OK);
+    assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE_ELSEWHERE, 0, &out,
+                                              &err),
+                     SQUALL_E_ARGUMENT);
+    assert_int_equal(squall_comparison_values(comparison, SQUALL_COMPARED_ENGINE, 0, &theirs, &err),
+                     SQUALL_OK);
+    assert_int_equal(squall_comparison_values(comparison, SQUALL_COMPARED_MODEL, 0, &mine, &err),
+                     SQUALL_OK);
+    assert_true(sq_tensor_same_type(&mine, &theirs) && mine.data != theirs.data);
+    assert_int_equal(squall_comparison_add_reference(comparison, &wrong, 1, &err), SQUALL_E_SHAPE);
+    assert_int_equal(squall_comparison_add_reference(comparison, &theirs, 2, &err),
+                     SQUALL_E_ARGUMENT);
+    assert_int_equal(squall_comparison_add_reference(comparison, &theirs, 1, &err), SQUALL_OK);
+    assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE_ELSEWHERE, 0, &out,
+                                              &err),
+                     SQUALL_OK);
+    assert_true(out.max_abs == 0.0 && isinf(out.psnr_db));
+    assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_MODEL, 0, &out, &err),
+                     SQUALL_OK);
+    assert_true(out.psnr_db > 100);
+    assert_true(sq_tensor_copy(&theirs, &other));
+    ((float *)other.data)[5] += 0.1f;
+    assert_int_equal(squall_comparison_add_reference(comparison, &other, 1, &err), SQUALL_OK);
+    assert_int_equal(squall_comparison_output(comparison, SQUALL_COMPARED_ENGINE_ELSEWHERE, 0, &out,
+                                              &err),
+                     SQUALL_OK);
+    assert_true(out.max_abs > 0.0999 && out.max_abs < 0.1001 && isfinite(out.psnr_db));
+    sq_tensor_free(&other);
+    sq_tensor_free(&in);
+    sq_tensor_free(&wrong);
+    squall_comparison_destroy(&comparison);
+    squall_engine_close(&engine);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -193,9 +247,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_fault_is_found),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_close),     cmocka_unit_test(test_fault_is_found),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_reference),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
