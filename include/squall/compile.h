@@ -29,7 +29,9 @@ typedef struct squall_bucket {
 typedef struct squall_build_options {
     uint32_t struct_size;
     const char *device; /**< "cpu" (default): this host's kernels, with the portable plan beside
-                             them; "ref": the portable plan alone */
+                             them; "ref": the portable plan alone; "cuda:0": kernels for that
+                             GPU; "cuda:sm_80", "cuda:sm_90a": for GPUs of that kind, which need
+                             not be here. See docs/cuda.md */
     int32_t threads;    /**< threads to plan scratch memory and tune for; 0: one a processor */
     const squall_input_shape *shapes; /**< borrowed; for inputs whose shape is not fixed in the
                                     model. An input named twice makes a profile each: its k-th shape
@@ -49,6 +51,8 @@ typedef struct squall_build_options {
                                     that an interrupted build goes on where it was; NULL: none */
     int32_t tactics_strict;    /**< not 0: measure nothing, and refuse when a choice is left for
                                     which the file holds no time */
+    const char *precision; /**< "fp32" (default), or "fp16" on a GPU: what the device computes in.
+                                Inputs and outputs stay float32 */
 } squall_build_options;
 SQUALL_API void squall_build_options_init(squall_build_options *options);
 

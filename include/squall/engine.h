@@ -26,6 +26,8 @@ typedef struct squall_engine_options {
     const char *trusted_keys; /**< borrowed; file of public keys (squall/sign.h): an engine that
                                  none of them signed is refused before anything in it is used; NULL:
                                    anybody's engine will do */
+    int32_t trust_kernels; /**< not 0: run the machine code for a GPU that an engine brings although
+                                it was not built here and is not signed by a trusted key */
 } squall_engine_options;
 SQUALL_API void squall_engine_options_init(squall_engine_options *options);
 
@@ -165,6 +167,10 @@ SQUALL_MUST_USE SQUALL_API squall_status
 squall_context_profile(squall_context *context, const squall_tensor *inputs, size_t input_count,
                        const squall_tensor *outputs, size_t output_count,
                        const squall_step_time **steps, size_t *step_count, squall_error *err);
+
+/** Seconds that the last run took on its GPU, without the caller's tensors on their way there and
+ * back; 0 for a context that runs on the processor, or before its first run. */
+SQUALL_API double squall_context_device_s(const squall_context *context);
 
 #ifdef __cplusplus
 }

@@ -76,7 +76,7 @@ static void print_report(const char *engine, const squall_build_report *report)
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *device, *out, *recipe, *grid_of, *memory_limit, *tactics;
+    const char *device, *precision, *out, *recipe, *grid_of, *memory_limit, *tactics;
     double tune_s;
     int32_t threads;
     cli_list shapes, profiles, buckets;
@@ -129,6 +129,7 @@ static squall_status build(const request *want, const char *model, squall_build_
     size_t length = 0;
     squall_build_options_init(&options);
     options.device = want->device;
+    options.precision = want->precision;
     options.threads = want->threads;
     options.tune_seconds = want->tune_s;
     options.tactics_path = want->tactics;
@@ -157,7 +158,7 @@ static int run(int argc, char **argv)
 {
     squall_error err = {.code = SQUALL_OK};
     squall_build_report report;
-    request want = {.device = "cpu"};
+    request want = {.device = "cpu", .precision = "fp32"};
     cli_list models;
     int code;
     cli_input_init(&want.input);
@@ -201,9 +202,13 @@ static int run(int argc, char **argv)
          .flag = &want.strict,
          .help = "measure nothing; refuse when the file lacks a time"},
         {.name = "device",
-         .argument = "cpu|ref",
+         .argument = "cpu|ref|cuda:0|cuda:sm_90a",
          .text = &want.device,
-         .help = "kernels of this host (default), or plain C alone"},
+         .help = "kernels of this host (default), plain C alone, a GPU, or GPUs of a kind"},
+        {.name = "precision",
+         .argument = "fp32|fp16",
+         .text = &want.precision,
+         .help = "what a GPU computes in (default fp32)"},
         {.name = "threads",
          .argument = "N",
          .number = &want.threads,

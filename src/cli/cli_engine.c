@@ -9,5 +9,6 @@ squall_status cli_engine_open(const cli_engine *how, const char *path, squall_en
     options.trusted_keys = how->keys;
     options.portable = how->portable;
     options.native = how->native;
+    options.trust_kernels = how->trust;
     return squall_engine_open(path, &options, out, notes, err);
 }

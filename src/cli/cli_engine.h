@@ -8,6 +8,7 @@ typedef struct cli_engine {
     const char *keys; /* --require-signature */
     bool portable;    /* --portable */
     bool native;      /* --require-native */
+    bool trust;       /* --trust-kernels */
 } cli_engine;
 
 /* Rows of an option table for a cli_engine. */
@@ -19,6 +20,9 @@ typedef struct cli_engine {
         {.name = "require-native",                                                                \
          .flag = &(engine).native,                                                                \
          .help = "refuse an engine built for another device, instead of running portably"},       \
+        {.name = "trust-kernels",                                                                 \
+         .flag = &(engine).trust,                                                                 \
+         .help = "run GPU kernels that the engine brings, though not built here nor signed"},     \
     {                                                                                             \
         .name = "portable", .flag = &(engine).portable, .help = "use the portable plan (plain C)" \
     }

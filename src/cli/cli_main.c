@@ -5,11 +5,11 @@
 #include "cli/cli.h"
 #include "cli/cli_version.h"
 
-static const cli_command *const commands[] = {&cli_info,          &cli_build,    &cli_inspect,
-                                              &cli_bench,         &cli_features, &cli_forecast,
-                                              &cli_verify,        &cli_keygen,   &cli_sign,
-                                              &cli_verify_engine, &cli_tactics,  &cli_refit,
-                                              &cli_compare};
+static const cli_command *const commands[] = {&cli_info,     &cli_build,         &cli_devices,
+                                              &cli_inspect,  &cli_bench,         &cli_features,
+                                              &cli_forecast, &cli_verify,        &cli_keygen,
+                                              &cli_sign,     &cli_verify_engine, &cli_tactics,
+                                              &cli_refit,    &cli_compare};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_version(void)

@@ -1,4 +1,4 @@
-/* nn/backend/backend.h - the one face of ref, cpu and (later) cuda: what they can run, and how.
+/* nn/backend/backend.h - the one face of ref, cpu and cuda: what they can run, and how.
  *
  * Building: `tactics` lists the ways to run a step; `pack` makes the constants of the one chosen.
  * Loading: `bind` turns a step into a state, once. Running: `run`, which allocates nothing, takes
@@ -39,6 +39,37 @@ typedef struct sq_reason {
     char text[192];
 } sq_reason;
 
+/** A device with memory of its own, opened for one context: its memory, and one queue of work. */
+typedef struct sq_device sq_device;
+
+/** What a backend can do whose steps run on a device. Work is done in the order in which it is
+ * asked for; nothing has to be done before `wait` returns. Calls on one device are not made side by
+ * side.
+ */
+typedef struct sq_device_face {
+    /** Open a device that can run `kernels`, which were made for `isa` ("sm_90a").
+     * SQUALL_E_MISMATCH with words when this host has none. */
+    squall_status (*open)(const char *isa, const void *kernels, size_t bytes, sq_device **out,
+                          squall_error *err);
+    /** Release it and all that was taken. */
+    void (*close)(sq_device **device);
+    /** Memory of the device, 256-byte aligned, until it is closed. */
+    squall_status (*take)(sq_device *device, size_t bytes, void **out, squall_error *err);
+    /** Copy to the device, and from it. */
+    squall_status (*put)(sq_device *device, void *to, const void *from, size_t bytes);
+    squall_status (*get)(sq_device *device, void *to, const void *from, size_t bytes);
+    squall_status (*wait)(sq_device *device);
+    /** Note down the steps that run until `keep` instead of running them; `replay` runs them all.
+     */
+    squall_status (*record)(sq_device *device);
+    squall_status (*keep)(sq_device *device);
+    squall_status (*replay)(sq_device *device);
+    /** Make `count` marks, set one, and read the seconds between two that have been reached. */
+    squall_status (*marks)(sq_device *device, size_t count);
+    squall_status (*mark)(sq_device *device, size_t index);
+    double (*seconds)(sq_device *device, size_t from, size_t to);
+} sq_device_face;
+
 /** A step bound to memory. */
 typedef struct sq_call {
     const sq_step *step; /* all data pointers set */
@@ -46,11 +77,13 @@ typedef struct sq_call {
     const void *state;   /* from `bind`; NULL for none */
     void *scratch;       /* 64-byte aligned; belongs to this context */
     sq_pool *pool;       /* NULL: the caller alone */
+    sq_device *device;   /* that all of this lies on; NULL: this processor */
 } sq_call;
 
 typedef struct sq_backend {
     uint32_t id;
-    const char *name; /* "ref", "cpu" */
+    const char *name;             /* "ref", "cpu", "cuda" */
+    const sq_device_face *device; /* NULL: its steps run on this processor */
 
     /** The ways to run `step` with `threads` threads, best guess first. step->in[i].layout is what
      * the producer offers; a tactic may ask for another (the compiler inserts a reorder). Returns

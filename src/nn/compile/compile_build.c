@@ -6,6 +6,7 @@
 #include "nn/compile/compile_internal.h"
 #include "nn/compile/compile_tactics.h"
 #include "nn/onnx/onnx.h"
+#include "nn/runtime/runtime.h"
 
 #if defined(__clang__)
 #define COMPILER "clang " __clang_version__
@@ -18,15 +19,13 @@ void squall_build_options_init(squall_build_options *options)
     memset(options, 0, sizeof *options);
     options->struct_size = (uint32_t)sizeof *options;
     options->device = "cpu";
+    options->precision = "fp32";
 }
 
 static squall_status check_options(const squall_build_options *options, squall_error *err)
 {
-    if (options->device == NULL ||
-        (strcmp(options->device, "cpu") != 0 && strcmp(options->device, "ref") != 0)) {
-        return sq_fail(err, SQUALL_E_ARGUMENT, "device", "'%s' is not known; use cpu or ref",
-                       options->device != NULL ? options->device : "");
-    }
+    sq_target target;
+    SQ_TRY(sq_compile_target(options, &target, err));
     if (options->threads < 0 || options->threads > SQ_POOL_THREADS ||
         sq_compile_profiles(options) > SQ_LIMIT_PROFILES) {
         return sq_fail(err, SQUALL_E_ARGUMENT, "squall_build_options",
@@ -128,6 +127,9 @@ static char *describe(const squall_build_options *options)
         sq_text_add(&text, " --bucket %" PRId64 "x%" PRId64, options->buckets[i].height,
                     options->buckets[i].width);
     }
+    if (options->precision != NULL && strcmp(options->precision, "fp32") != 0) {
+        sq_text_add(&text, " --precision %s", options->precision);
+    }
     if (options->memory_limit_bytes > 0) {
         sq_text_add(&text, " --memory-limit %zu", options->memory_limit_bytes);
     }
@@ -143,11 +145,12 @@ static char *describe(const squall_build_options *options)
 }
 
 /* Texts of the file that are not the graph's to give. */
-static squall_status name_file(const sq_compile_job *job, sq_engine_file *file, squall_error *err)
+static squall_status name_file(const sq_compile_job *job, const sq_target *target,
+                               sq_engine_file *file, squall_error *err)
 {
     const squall_build_options *options = job->options;
     file->threads = file->device != NULL ? options->threads : 0;
-    file->isa = sq_strdup(file->device != NULL ? sq_isa_name(sq_cpu_isa()) : "");
+    file->isa = sq_strdup(file->device != NULL ? target->isa : "");
     file->model_name = sq_strdup(job->graph->name != NULL ? job->graph->name : "");
     file->squall_version = sq_strdup(SQUALL_PROJECT_VERSION);
     file->compiler = sq_strdup(COMPILER);
@@ -167,10 +170,17 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
     squall_status status;
     sq_weights weights = {0};
     sq_engine_file file = {0}, check;
-    unsigned char *blob = NULL, *made = NULL;
-    size_t blob_bytes = 0, made_bytes = 0;
-    SQ_TRY_GOTO(sq_compile_profiles_build(job, &weights, &file, err));
-    SQ_TRY_GOTO(name_file(job, &file, err));
+    unsigned char *blob = NULL, *made = NULL, *kernels = NULL;
+    size_t blob_bytes = 0, made_bytes = 0, kernel_bytes = 0;
+    sq_target target;
+    SQ_TRY_GOTO(sq_compile_target(job->options, &target, err));
+    SQ_TRY_GOTO(sq_compile_profiles_build(job, &target, &weights, &file, err));
+    SQ_TRY_GOTO(name_file(job, &target, &file, err));
+    if (file.device != NULL) {
+        SQ_TRY_GOTO(sq_compile_kernels(&target, &kernels, &kernel_bytes, err));
+    }
+    file.kernels = kernels;
+    file.kernel_bytes = kernel_bytes;
     memcpy(file.model_hash, job->model_hash, SQ_HASH_BYTES);
     for (uint32_t p = 0; p < file.profile_count; p++) {
         sq_weights_use(&weights, &file.portable[p]);
@@ -196,12 +206,14 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
                                job->graph->name != NULL ? job->graph->name : "engine", &check,
                                err));
     sq_engine_free(&check);
+    SQ_TRY_GOTO(sq_runtime_trust_kernels(kernels, kernel_bytes, err));
     *bytes = made;
     *size = made_bytes;
     made = NULL;
 done:
     file.weights = NULL;
     sq_free(made);
+    sq_free(kernels);
     sq_free(blob);
     sq_weights_free(&weights);
     sq_engine_free(&file);

@@ -143,6 +143,23 @@ void sq_pinned_free(sq_pinned *pinned);
  * when the steps are not the same or the tactic is not to be had. */
 sq_choose sq_choose_pinned;
 
+/* ---- What an engine is built for. ---- */
+
+typedef struct sq_target {
+    const sq_backend *backend; /* NULL: the portable plan alone */
+    char isa[32];              /* "avx512", "sm_90a"; "" without a backend */
+    bool gpu, half;            /* half: computes in float16 */
+} sq_target;
+
+/** Read `device` and `precision` of the options. SQUALL_E_ARGUMENT, also for tuning by measurement,
+ * which GPUs have not got; SQUALL_E_DEVICE when a GPU is named by its number and is not there. */
+SQUALL_MUST_USE squall_status sq_compile_target(const squall_build_options *options, sq_target *out,
+                                                squall_error *err);
+
+/** The kernels of a GPU as machine code, given (sq_free); none for other targets. */
+SQUALL_MUST_USE squall_status sq_compile_kernels(const sq_target *target, unsigned char **kernels,
+                                                 size_t *bytes, squall_error *err);
+
 /* ---- The whole. ---- */
 
 /** What an engine is made from. Zero-initialise. */
@@ -168,6 +185,7 @@ SQUALL_MUST_USE squall_status sq_compile_read_options(const squall_build_options
 /** Make the plans of all profiles, offsets of weights still item numbers: file->portable, device,
  * ranges and profile_count. */
 SQUALL_MUST_USE squall_status sq_compile_profiles_build(const sq_compile_job *job,
+                                                        const sq_target *target,
                                                         sq_weights *weights, sq_engine_file *file,
                                                         squall_error *err);
 

@@ -9,7 +9,7 @@
 #include "nn/compile/compile_internal.h"
 #include "nn/ref/ref.h"
 
-#define LAYOUTS 3 /* of squall_layout */
+#define LAYOUTS 4 /* of squall_layout */
 
 typedef struct lower {
     const sq_graph *graph;
@@ -124,7 +124,10 @@ static sq_plan_step *add_step(lower *work, sq_op op, const char *name, const cha
 
 static const char *layout_suffix(squall_layout layout)
 {
-    return layout == SQUALL_C16 ? ":c16" : layout == SQUALL_C8 ? ":c8" : ":plain";
+    return layout == SQUALL_C16    ? ":c16"
+           : layout == SQUALL_C8   ? ":c8"
+           : layout == SQUALL_NHWC ? ":nhwc"
+                                   : ":plain";
 }
 
 static uint32_t *version_of(lower *work, uint32_t v, squall_layout layout)

@@ -6,15 +6,15 @@
 
 #include "nn/compile/compile_internal.h"
 #include "nn/ref/ref.h"
-#include "nn/runtime/runtime.h"
 
 /* What the plans are made with. */
 typedef struct maker {
     const sq_compile_job *job;
     sq_weights *weights;
     sq_engine_file *file;
-    const sq_backend *cpu; /* NULL: the portable plan alone */
-    uint32_t on_cpu;       /* steps, over all profiles */
+    const sq_target *target;
+    const sq_backend *cpu; /* of the target; NULL: the portable plan alone */
+    uint32_t on_cpu;       /* steps on it, over all profiles */
 } maker;
 
 /* The plans of a profile at one of its batches. */
@@ -57,11 +57,16 @@ static squall_status prepare(const maker *make, uint32_t profile, sq_batch which
     return SQUALL_OK;
 }
 
-/* The device plan of a graph by a way to choose. */
-static squall_status lower_device(const maker *make, const sq_graph *graph, sq_choose *choose,
+/* The device plan of a graph by a way to choose; the graph is in the device's precision after it. A
+ * GPU has memory of its own, so all of its steps run there or none. */
+static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose *choose,
                                   void *chooser, bool speak, pair *made, squall_error *err)
 {
-    sq_lowering how = {.backends = {make->cpu, &sq_ref_backend},
+    if (make->target->half) {
+        SQ_TRY(sq_graph_to_half(graph, speak ? make->job->notes : NULL, err));
+        SQ_TRY(sq_graph_infer(graph, sq_ref_evaluate, err));
+    }
+    sq_lowering how = {.backends = {make->cpu, make->target->gpu ? NULL : &sq_ref_backend},
                        .threads = make->job->options->threads,
                        .weights = make->weights,
                        .choose = choose,
@@ -328,14 +333,12 @@ static void drop_ranges(sq_engine_file *file)
     file->ranges = NULL;
 }
 
-squall_status sq_compile_profiles_build(const sq_compile_job *job, sq_weights *weights,
-                                        sq_engine_file *file, squall_error *err)
+squall_status sq_compile_profiles_build(const sq_compile_job *job, const sq_target *target,
+                                        sq_weights *weights, sq_engine_file *file,
+                                        squall_error *err)
 {
-    const bool device = strcmp(job->options->device, "cpu") == 0;
-    maker make = {.job = job,
-                  .weights = weights,
-                  .file = file,
-                  .cpu = device ? sq_runtime_backend(SQ_BACKEND_CPU) : NULL};
+    maker make = {
+        .job = job, .weights = weights, .file = file, .target = target, .cpu = target->backend};
     const uint32_t count = sq_compile_profiles(job->options);
     for (uint32_t p = 0; p < count; p++) {
         SQ_TRY(build_profile(&make, p, err));
@@ -343,10 +346,9 @@ squall_status sq_compile_profiles_build(const sq_compile_job *job, sq_weights *w
     drop_ranges(file);
     if (make.on_cpu == 0) {
         drop_device(file);
-        if (device) {
+        if (target->backend != NULL) {
             sq_note(job->notes, job->graph->name,
-                    "no step has a kernel for this processor; the engine has the portable plan "
-                    "alone");
+                    "no step has a kernel for this device; the engine has the portable plan alone");
         }
     }
     return SQUALL_OK;

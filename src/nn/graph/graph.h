@@ -140,4 +140,9 @@ sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates
 SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
                                                 squall_notes *notes, squall_error *err);
 
+/** The network in float16: constants are rounded, inputs and outputs stay float32 behind Casts.
+ * Types are to be inferred again. A line goes to `notes` when constants are beyond float16. */
+SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes,
+                                               squall_error *err);
+
 #endif /* SQ_NN_GRAPH_GRAPH_H */

@@ -191,7 +191,7 @@ squall_status sq_op_shape_space_to_depth(sq_step *step, squall_error *err)
 squall_status sq_op_shape_reorder(sq_step *step, squall_error *err)
 {
     const int64_t layout = sq_attr_int(step->attrs, "sq_layout", -1);
-    if (layout != SQUALL_PLAIN && layout != SQUALL_C16 && layout != SQUALL_C8) {
+    if (layout < SQUALL_PLAIN || layout > SQUALL_NHWC) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE, "layout %" PRId64 " is not known", layout);
     }
     SQ_TRY(sq_op_set_like(step, 0, err));

@@ -118,6 +118,9 @@ typedef struct sq_engine_file {
     char *command;        /* owned; the build as a command, NULL when not known */
     char *compiler;       /* owned; what squall itself was compiled by, NULL when not known */
     int32_t threads;      /* that the device section was planned for */
+    const unsigned char *kernels; /* borrowed, or in the mapping: machine code of the device
+                                     section's kernels, for a GPU; NULL for none */
+    uint64_t kernel_bytes;
     unsigned char model_hash[SQ_HASH_BYTES];
 
     /* Set by sq_engine_read() alone: */

@@ -264,6 +264,15 @@ static squall_status read_about(reader *read, squall_error *err)
                : sq_fail(err, SQUALL_E_MEMORY, read->name, "no memory for its name");
 }
 
+static void read_kernels(reader *read)
+{
+    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_KERNELS);
+    if (part != NULL) {
+        read->file->kernels = read->bytes + part->offset;
+        read->file->kernel_bytes = part->size;
+    }
+}
+
 static squall_status read_recipe(reader *read, squall_error *err)
 {
     const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECIPE);
@@ -356,6 +365,7 @@ static squall_status read_parts(reader *read, squall_error *err)
     SQ_TRY(read_weights(read, err));
     SQ_TRY(read_about(read, err));
     SQ_TRY(read_recipe(read, err));
+    read_kernels(read);
     SQ_TRY(read_plans(read, SQ_SECTION_PORTABLE, &file->portable, err));
     SQ_TRY(read_plans(read, SQ_SECTION_DEVICE, &file->device, err));
     SQ_TRY(check_totals(read, err));

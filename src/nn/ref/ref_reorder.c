@@ -1,11 +1,21 @@
-/* nn/ref/ref_reorder.c - between plain tensors and those with channels in blocks. */
+/* nn/ref/ref_reorder.c - between plain tensors and those with channels in blocks or last. */
 #include "nn/ref/ref_ops.h"
 
 #include <string.h>
 
-static size_t block_of(squall_layout layout)
+/* Channels last are one block of all of them, rounded up to 8. */
+static size_t block_of(squall_layout layout, size_t channels)
 {
-    return layout == SQUALL_C16 ? 16 : layout == SQUALL_C8 ? 8 : 1;
+    switch (layout) {
+    case SQUALL_C16:
+        return 16;
+    case SQUALL_C8:
+        return 8;
+    case SQUALL_NHWC:
+        return channels > 0 ? (channels + 7) / 8 * 8 : 8;
+    default:
+        return 1;
+    }
 }
 
 /* Where the element of channel `c` and place `at` of its plane is, in an image that begins at
@@ -28,9 +38,10 @@ squall_status sq_ref_reorder(const sq_call *call, squall_error *err)
         return sq_fail(err, SQUALL_E_SHAPE, call->step->name,
                        "a tensor of fewer than 2 axes has no channels to put in blocks");
     }
-    const size_t from_block = block_of(in->layout), to_block = block_of(out->layout);
     const size_t size = squall_dtype_size(in->dtype);
     const size_t channels = (size_t)in->dims[1];
+    const size_t from_block = block_of(in->layout, channels);
+    const size_t to_block = block_of(out->layout, channels);
     const size_t plane = sq_ref_product(in->dims, 2, in->rank);
     const size_t lanes = (channels + to_block - 1) / to_block * to_block;
     for (size_t n = 0; n < (size_t)in->dims[0]; n++) {

@@ -38,12 +38,47 @@ SQUALL_MUST_USE squall_status sq_runtime_run_tapped(squall_context *context,
                                                     size_t output_count, sq_runtime_tap *tap,
                                                     void *self, squall_error *err);
 
+/** A context's part on a device; zeroes while there is none. */
+typedef struct sq_runtime_device {
+    const sq_device_face *face;
+    sq_device *device; /* owned; NULL: the context is on this processor */
+    const sq_engine_file *file;
+    const sq_plan *plan;
+    void *arena, *scratch;          /* on the device */
+    void **inputs, **outputs;       /* owned; each on the device: where the caller's tensors go */
+    struct sq_runtime_copy *copies; /* owned */
+    uint32_t copy_count;
+} sq_runtime_device;
+
+/** Open the device that the engine was built for, and take the plan's memory there. Released by
+ * sq_runtime_device_close(), also after a failure. */
+SQUALL_MUST_USE squall_status sq_runtime_device_open(const sq_engine_file *file,
+                                                     const sq_plan *plan, size_t scratch_bytes,
+                                                     sq_runtime_device *out, squall_error *err);
+/** Bytes of the engine's weights, on the device, each once. */
+SQUALL_MUST_USE squall_status sq_runtime_device_copy(sq_runtime_device *on, uint64_t offset,
+                                                     uint64_t bytes, void **out, squall_error *err);
+/** Where a tensor is on the device. */
+SQUALL_MUST_USE squall_status sq_runtime_device_place(sq_runtime_device *on,
+                                                      const sq_plan_value *value,
+                                                      squall_tensor *tensor, squall_error *err);
+/** The caller's inputs to the device; outputs from it, once all is done. */
+squall_status sq_runtime_device_put(const sq_runtime_device *on, const squall_tensor *inputs);
+squall_status sq_runtime_device_get(const sq_runtime_device *on, const squall_tensor *outputs);
+void sq_runtime_device_close(sq_runtime_device *on);
+
+/** Whether kernels were built here; note that they were. */
+bool sq_runtime_kernels_trusted(const unsigned char *kernels, size_t bytes);
+SQUALL_MUST_USE squall_status sq_runtime_trust_kernels(const unsigned char *kernels, size_t bytes,
+                                                       squall_error *err);
+
 struct squall_engine {
     sq_mapping mapping; /* size 0 when the bytes are the caller's */
     sq_engine_file file;
     const sq_plan *plans;  /* [profile_count]: those in use, of `file` */
     const char **backends; /* owned, [profile_count]; static texts or `device_text` */
     char device_text[64];  /* "cpu avx512" */
+    bool on_device;        /* `plans` run on a GPU */
     char model_sha256[SQ_HASH_TEXT];
 };
 

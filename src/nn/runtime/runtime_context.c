@@ -37,6 +37,8 @@ struct squall_context {
     squall_step_time *times;                 /* owned, [step_count] */
     unsigned char *arena, *scratch, *states; /* owned */
     uint32_t step_count, patch_count;
+    sq_runtime_device on; /* the device that the steps run on; then arena and scratch are there */
+    double device_s;      /* of the last run there */
 };
 
 /* What making a context needs only while it is made. */
@@ -108,8 +110,12 @@ static squall_status restore_steps(maker *make, squall_error *err)
 }
 
 /* Where a tensor's memory is; what belongs to the caller is noted to be set at each run. */
-static void place_tensor(squall_context *context, const sq_plan_value *value, squall_tensor *tensor)
+static squall_status place_tensor(squall_context *context, const sq_plan_value *value,
+                                  squall_tensor *tensor, squall_error *err)
 {
+    if (context->on.device != NULL) {
+        return sq_runtime_device_place(&context->on, value, tensor, err);
+    }
     switch (value->home) {
     case SQ_HOME_ARENA:
         tensor->data = context->arena + value->offset;
@@ -125,6 +131,7 @@ static void place_tensor(squall_context *context, const sq_plan_value *value, sq
     case SQ_HOME_DROPPED:
         break;
     }
+    return SQUALL_OK;
 }
 
 static squall_status bind_steps(maker *make, squall_error *err)
@@ -140,10 +147,10 @@ static squall_status bind_steps(maker *make, squall_error *err)
         const sq_tactic *tactic = &make->tactics[b];
         SQ_TRY(backend->bind(&made->step, tactic, context->threads, state, err));
         for (uint32_t i = 0; i < stored->in_count; i++) {
-            place_tensor(context, &plan->values[stored->in[i]], tensors++);
+            SQ_TRY(place_tensor(context, &plan->values[stored->in[i]], tensors++, err));
         }
         for (uint32_t i = 0; i < stored->out_count; i++) {
-            place_tensor(context, &plan->values[stored->out[i]], tensors++);
+            SQ_TRY(place_tensor(context, &plan->values[stored->out[i]], tensors++, err));
         }
         made->run = backend->runner(&made->step, tactic);
         made->call = (sq_call){
@@ -154,7 +161,15 @@ static squall_status bind_steps(maker *make, squall_error *err)
             .state = tactic->state_bytes > 0 ? state : NULL,
             .scratch = tactic->scratch_bytes > 0 ? context->scratch : NULL,
             .pool = context->pool,
+            .device = context->on.device,
         };
+        if (context->on.device != NULL) {
+            void *packed;
+            SQ_TRY(sq_runtime_device_copy(&context->on, stored->packed_offset, stored->packed_bytes,
+                                          &packed, err));
+            made->call.packed = packed;
+            made->call.scratch = context->on.scratch;
+        }
         state += sq_round_up(tactic->state_bytes, SQ_ALIGNMENT);
     }
     return SQUALL_OK;
@@ -183,6 +198,91 @@ static void fill_times(squall_context *context)
     }
 }
 
+static squall_status fail_step(const squall_context *context, const bound *made,
+                               squall_status status, squall_error *err)
+{
+    const sq_plan_step *stored = &context->plan->steps[made->index];
+    char where[192];
+    snprintf(where, sizeof where, "%.60s: step %" PRIu32 " '%.60s' (%s)",
+             context->engine->file.name, made->index, stored->name, sq_op_name(stored->op));
+    return sq_fail(err, status, where, "failed while it ran: %s", squall_status_text(status));
+}
+
+static squall_status fail_device(const squall_context *context, squall_status status,
+                                 squall_error *err)
+{
+    return status == SQUALL_OK
+               ? SQUALL_OK
+               : sq_fail(err, status, context->engine->file.name,
+                         "the GPU failed: %s; open the engine again", squall_status_text(status));
+}
+
+/* All addresses are final, so the steps are put in the device's hands as one piece of work. */
+static squall_status record_steps(squall_context *context, squall_error *err)
+{
+    const sq_device_face *face = context->on.face;
+    sq_device *device = context->on.device;
+    SQ_TRY(fail_device(context, face->marks(device, (size_t)context->step_count + 2), err));
+    SQ_TRY(fail_device(context, face->wait(device), err));
+    SQ_TRY(fail_device(context, face->record(device), err));
+    squall_status status = SQUALL_OK;
+    for (uint32_t b = 0; b < context->step_count && status == SQUALL_OK; b++) {
+        status = context->steps[b].run(&context->steps[b].call);
+        if (status != SQUALL_OK) {
+            status = fail_step(context, &context->steps[b], status, err);
+        }
+    }
+    const squall_status kept = face->keep(device);
+    return status != SQUALL_OK ? status : fail_device(context, kept, err);
+}
+
+static squall_status replay(squall_context *context, const squall_tensor *inputs,
+                            const squall_tensor *outputs)
+{
+    const sq_device_face *face = context->on.face;
+    sq_device *device = context->on.device;
+    SQ_TRY(sq_runtime_device_put(&context->on, inputs));
+    SQ_TRY(face->mark(device, 0));
+    SQ_TRY(face->replay(device));
+    SQ_TRY(face->mark(device, 1));
+    SQ_TRY(sq_runtime_device_get(&context->on, outputs));
+    context->device_s = face->seconds(device, 0, 1);
+    return SQUALL_OK;
+}
+
+static squall_status run_device(squall_context *context, const squall_tensor *inputs,
+                                const squall_tensor *outputs, squall_error *err)
+{
+    return fail_device(context, replay(context, inputs, outputs), err);
+}
+
+double squall_context_device_s(const squall_context *context)
+{
+    return context->device_s;
+}
+
+/* The same step by step, with a mark before each and one at the end. */
+static squall_status profile_device(const squall_context *context, const squall_tensor *inputs,
+                                    const squall_tensor *outputs, squall_error *err)
+{
+    const sq_device_face *face = context->on.face;
+    sq_device *device = context->on.device;
+    SQ_TRY(fail_device(context, sq_runtime_device_put(&context->on, inputs), err));
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        SQ_TRY(fail_device(context, face->mark(device, b), err));
+        const squall_status status = context->steps[b].run(&context->steps[b].call);
+        if (status != SQUALL_OK) {
+            return fail_step(context, &context->steps[b], status, err);
+        }
+    }
+    SQ_TRY(fail_device(context, face->mark(device, context->step_count), err));
+    SQ_TRY(fail_device(context, sq_runtime_device_get(&context->on, outputs), err));
+    for (uint32_t b = 0; b < context->step_count; b++) {
+        context->times[b].seconds = face->seconds(device, b, (size_t)b + 1);
+    }
+    return SQUALL_OK;
+}
+
 static squall_status take_memory(maker *make, squall_error *err)
 {
     squall_context *context = make->context;
@@ -206,9 +306,14 @@ static squall_status fill_context(maker *make, squall_error *err)
     squall_context *context = make->context;
     SQ_TRY(take_memory(make, err));
     SQ_TRY(restore_steps(make, err));
+    const bool on_device = context->engine->on_device;
+    if (on_device) {
+        SQ_TRY(sq_runtime_device_open(&context->engine->file, context->plan, make->scratch_bytes,
+                                      &context->on, err));
+    }
     /* Not zeroed: pages come when they are first written to. */
-    context->arena = sq_alloc_raw(context->plan->arena_bytes, 1);
-    context->scratch = sq_alloc_raw(make->scratch_bytes, 1);
+    context->arena = sq_alloc_raw(on_device ? 0 : context->plan->arena_bytes, 1);
+    context->scratch = sq_alloc_raw(on_device ? 0 : make->scratch_bytes, 1);
     context->states = sq_alloc(make->state_bytes, 1);
     if (context->arena == NULL || context->scratch == NULL || context->states == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, context->engine->file.name,
@@ -216,12 +321,12 @@ static squall_status fill_context(maker *make, squall_error *err)
                        "of state",
                        context->plan->arena_bytes, make->scratch_bytes, make->state_bytes);
     }
-    if (context->threads > 1) {
+    if (context->threads > 1 && !on_device) {
         SQ_TRY(sq_pool_create(context->threads, &context->pool, err));
     }
     SQ_TRY(bind_steps(make, err));
     fill_times(context);
-    return SQUALL_OK;
+    return on_device ? record_steps(context, err) : SQUALL_OK;
 }
 
 /* `inputs` is NULL for those that the profile was planned for. */
@@ -325,6 +430,7 @@ void squall_context_destroy(squall_context **context)
     }
     squall_context *old = *context;
     sq_pool_destroy(&old->pool);
+    sq_runtime_device_close(&old->on);
     sq_plan_free(&old->own);
     sq_free(old->steps);
     sq_free(old->times);
@@ -404,16 +510,6 @@ static squall_status check_ports(const squall_context *context, const squall_ten
     return SQUALL_OK;
 }
 
-static squall_status fail_step(const squall_context *context, const bound *made,
-                               squall_status status, squall_error *err)
-{
-    const sq_plan_step *stored = &context->plan->steps[made->index];
-    char where[192];
-    snprintf(where, sizeof where, "%.60s: step %" PRIu32 " '%.60s' (%s)",
-             context->engine->file.name, made->index, stored->name, sq_op_name(stored->op));
-    return sq_fail(err, status, where, "failed while it ran: %s", squall_status_text(status));
-}
-
 static squall_status begin(squall_context *context, const squall_tensor *inputs, size_t input_count,
                            const squall_tensor *outputs, size_t output_count, squall_error *err)
 {
@@ -430,6 +526,9 @@ squall_status squall_context_run(squall_context *context, const squall_tensor *i
                                  size_t output_count, squall_error *err)
 {
     SQ_TRY(begin(context, inputs, input_count, outputs, output_count, err));
+    if (context->on.device != NULL) {
+        return run_device(context, inputs, outputs, err);
+    }
     for (uint32_t b = 0; b < context->step_count; b++) {
         const bound *made = &context->steps[b];
         const squall_status status = made->run(&made->call);
@@ -463,6 +562,11 @@ squall_status squall_context_profile(squall_context *context, const squall_tenso
                                      size_t *step_count, squall_error *err)
 {
     SQ_TRY(begin(context, inputs, input_count, outputs, output_count, err));
+    *steps = context->times;
+    *step_count = context->step_count;
+    if (context->on.device != NULL) {
+        return profile_device(context, inputs, outputs, err);
+    }
     double before = sq_clock_s();
     for (uint32_t b = 0; b < context->step_count; b++) {
         const bound *made = &context->steps[b];
@@ -474,7 +578,5 @@ squall_status squall_context_profile(squall_context *context, const squall_tenso
         context->times[b].seconds = after - before;
         before = after;
     }
-    *steps = context->times;
-    *step_count = context->step_count;
     return SQUALL_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/cuda/cuda.h"
 #include "nn/runtime/runtime.h"
 
 void squall_engine_options_init(squall_engine_options *options)
@@ -41,8 +42,9 @@ static bool find_isa(const char *name, sq_isa *out)
     return false;
 }
 
-/* Every step of every profile must have its tactic on this host. */
-static squall_status try_plans(const sq_engine_file *file, const sq_plan *plans, squall_error *err)
+/* Every step of every profile must have its tactic on this host, and all of them its memory. */
+static squall_status try_plans(const sq_engine_file *file, const sq_plan *plans, bool on_device,
+                               squall_error *err)
 {
     squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
     sq_tactic tactic;
@@ -50,11 +52,42 @@ static squall_status try_plans(const sq_engine_file *file, const sq_plan *plans,
     for (uint32_t p = 0; p < file->profile_count; p++) {
         for (uint32_t s = 0; s < plans[p].step_count; s++) {
             if (sq_runtime_needed(&plans[p], &plans[p].steps[s])) {
+                const sq_backend *backend = sq_runtime_backend(plans[p].steps[s].backend);
+                if (backend != NULL && (backend->device != NULL) != on_device) {
+                    return sq_fail(err, SQUALL_E_MISMATCH, plans[p].steps[s].name,
+                                   "step %" PRIu32 " runs on %s, the others elsewhere", s,
+                                   backend->name);
+                }
                 SQ_TRY(sq_runtime_restore(file, &plans[p], s, 1, in, out, &step, &tactic, err));
             }
         }
     }
     return SQUALL_OK;
+}
+
+/* Whether the plan for a GPU can be used here: a GPU of that kind, and kernels that are trusted. */
+static squall_status try_gpu(const sq_engine_file *file, const squall_engine_options *options,
+                             squall_error *err)
+{
+    sq_cuda_info info;
+    int count = 0;
+    SQ_TRY(sq_cuda_find(0, &info, &count, err));
+    for (int i = 0; i < count; i++) {
+        SQ_TRY(sq_cuda_find(i, &info, NULL, err));
+        if (!sq_cuda_fits(file->isa, info.capability)) {
+            continue;
+        }
+        /* Signed by a trusted key: that has been found before anything else was read. */
+        if (options->trust_kernels == 0 && options->trusted_keys == NULL &&
+            !sq_runtime_kernels_trusted(file->kernels, file->kernel_bytes)) {
+            return sq_fail(err, SQUALL_E_MISMATCH, file->name,
+                           "brings machine code that was not built here; build it on this machine, "
+                           "or have it signed and name the keys that are trusted");
+        }
+        return try_plans(file, file->device, true, err);
+    }
+    return sq_fail(err, SQUALL_E_MISMATCH, file->name, "this host has a %s (sm_%d)", info.name,
+                   info.capability);
 }
 
 /* The device plan if this host can run it; else the portable one, and a note that says why. */
@@ -71,7 +104,19 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
                        file->device == NULL ? "the portable plan alone" : "to run portably",
                        sq_isa_name(sq_cpu_isa()));
     }
-    if (file->device != NULL && !options->portable) {
+    if (file->device != NULL && !options->portable && strncmp(file->isa, "sm_", 3) == 0) {
+        squall_error why;
+        if (try_gpu(file, options, &why) == SQUALL_OK) {
+            engine->plans = file->device;
+            engine->on_device = true;
+            return SQUALL_OK;
+        }
+        if (options->native) {
+            return sq_fail(err, SQUALL_E_MISMATCH, file->name, "built for a GPU (%s): %s",
+                           file->isa, why.text);
+        }
+        sq_note(notes, file->name, "built for a GPU (%s): %s: %s", file->isa, why.text, remedy);
+    } else if (file->device != NULL && !options->portable) {
         const bool fits = find_isa(file->isa, &isa) && sq_cpu_can(isa);
         if (!fits && options->native) {
             return sq_fail(err, SQUALL_E_MISMATCH, file->name,
@@ -84,7 +129,7 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
                     sq_isa_name(sq_cpu_isa()), remedy);
         } else {
             squall_error why;
-            const squall_status status = try_plans(file, file->device, &why);
+            const squall_status status = try_plans(file, file->device, false, &why);
             if (status == SQUALL_OK) {
                 engine->plans = file->device;
                 return SQUALL_OK;
@@ -97,7 +142,7 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
         }
     }
     engine->plans = file->portable;
-    const squall_status status = try_plans(file, file->portable, err);
+    const squall_status status = try_plans(file, file->portable, false, err);
     if (status != SQUALL_E_MISMATCH) {
         return status;
     }
@@ -116,12 +161,13 @@ static squall_status name_backends(squall_engine *engine, squall_error *err)
     if (engine->backends == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, file->name, "no memory for its profiles");
     }
-    snprintf(engine->device_text, sizeof engine->device_text, "cpu %s", file->isa);
+    snprintf(engine->device_text, sizeof engine->device_text, "%s %s",
+             engine->on_device ? "cuda" : "cpu", file->isa);
     for (uint32_t p = 0; p < file->profile_count; p++) {
         uint32_t cpu = 0, ref = 0;
         for (uint32_t s = 0; s < engine->plans[p].step_count; s++) {
             const uint32_t id = engine->plans[p].steps[s].backend;
-            cpu += id == SQ_BACKEND_CPU;
+            cpu += id == SQ_BACKEND_CPU || id == SQ_BACKEND_CUDA;
             ref += id == SQ_BACKEND_REF;
         }
         engine->backends[p] = cpu > 0 && cpu >= ref ? engine->device_text : "ref";

@@ -3,10 +3,11 @@
 #include <stdio.h>
 
 #include "nn/cpu/cpu.h"
+#include "nn/cuda/cuda.h"
 #include "nn/ref/ref.h"
 #include "nn/runtime/runtime.h"
 
-static const sq_backend *const backends[] = {&sq_ref_backend, &sq_cpu_backend};
+static const sq_backend *const backends[] = {&sq_ref_backend, &sq_cpu_backend, &sq_cuda_backend};
 
 const sq_backend *sq_runtime_backend(uint32_t id)
 {

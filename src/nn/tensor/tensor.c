@@ -113,6 +113,7 @@ size_t squall_tensor_bytes(const squall_tensor *tensor)
         block = 16;
         break;
     case SQUALL_C8:
+    case SQUALL_NHWC:
         block = 8;
         break;
     default:
@@ -197,7 +198,9 @@ char *sq_tensor_format(const squall_tensor *tensor, char *text)
     }
     const char *layout = "";
     if (tensor->layout != SQUALL_PLAIN) {
-        layout = tensor->layout == SQUALL_C16 ? ":c16" : ":c8";
+        layout = tensor->layout == SQUALL_C16    ? ":c16"
+                 : tensor->layout == SQUALL_NHWC ? ":nhwc"
+                                                 : ":c8";
     }
     (void)snprintf(text + length, SQ_TENSOR_TEXT - length, "]%s", layout);
     return text;

@@ -1,0 +1,158 @@
+/* nn/cuda/kernels/cuda_conv_mma.cuh - float16 convolution by tensor cores, from sm_75 on: an implicit product of
+ * matrices, M pixels by N output channels a block, sums in float32. The reduced axis runs over [tap][channel, rounded
+ * up to 8] in tiles of 32; a ring of tiles in shared memory is filled by cp.async (sm_80 on). Rows of a tile are 64
+ * bytes, their 16-byte pieces swizzled by the row so that ldmatrix meets no bank twice. One group. */
+
+SQ_DEVICE unsigned int sq_shared(const void *p)
+{
+    return (unsigned int)__cvta_generic_to_shared(p);
+}
+
+/* 16 bytes to shared memory, or zeros. */
+SQ_DEVICE void sq_copy16(unsigned int to, const void *from, bool real)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(real ? 16 : 0) : "memory");
+#else
+    uint4 v = make_uint4(0, 0, 0, 0);
+    if (real) v = *(const uint4 *)from;
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+#endif
+}
+SQ_DEVICE void sq_copy_commit()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int N> SQ_DEVICE void sq_copy_wait()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
+}
+SQ_DEVICE void sq_ldmatrix4(unsigned int (&r)[4], unsigned int at)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+SQ_DEVICE void sq_mma(float (&d)[4], const unsigned int (&a)[4], unsigned int b0, unsigned int b1)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(b0));
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[2]), "r"(a[3]), "r"(b1));
+#endif
+}
+
+/* Byte offset of a 16-byte piece in a tile. */
+SQ_DEVICE unsigned int sq_tile_at(int row, int piece)
+{
+    return row * 64 + ((piece ^ (row >> 1 & 3)) << 4);
+}
+
+/* M pixels, N channels, in a grid of WM by WN warps, through STAGES tiles. */
+template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(const sq_cuda_conv_args &args)
+{
+    enum { THREADS = 32 * WM * WN, ROWS = THREADS / 4, MT = M / WM / 16, NT = N / WN / 8, A_ROWS = M / ROWS, BYTES = (M + N) * 64 };
+    static_assert(M % ROWS == 0 && NT % 2 == 0, "rows of a tile divide among the threads");
+    __shared__ __align__(128) unsigned char tiles[STAGES * BYTES];
+    const int tid = threadIdx.x, lane = tid % 32, warp = tid / 32, wm = warp / WN, wn = warp % WN;
+    const int piece = tid % 4, row = tid / 4;
+    const int depth = args.taps_y * args.taps_x * args.in_pitch, steps = (depth + 31) / 32;
+    const unsigned int base = sq_shared(tiles);
+    int oy[A_ROWS], ox[A_ROWS];
+    const sq_half *image[A_ROWS];
+#pragma unroll
+    for (int i = 0; i < A_ROWS; i++) {
+        const long long pixel = (long long)blockIdx.x * M + row + i * ROWS;
+        const bool real = pixel < args.pixels;
+        ox[i] = real ? (int)(pixel % args.out_w) : 0;
+        oy[i] = real ? (int)(pixel / args.out_w % args.out_h) : 0;
+        const int n = real ? (int)(pixel / args.out_w / args.out_h) : 0;
+        image[i] = real ? (const sq_half *)args.in + (long long)n * args.h * args.w * args.in_pitch : (const sq_half *)0;
+    }
+    const sq_half *weights = (const sq_half *)args.weights + (long long)(blockIdx.y * N + row) * args.weight_pitch + piece * 8;
+    int tap = 0, c = piece * 8; /* of this thread's piece at the step to load */
+    while (c >= args.in_pitch) c -= args.in_pitch, tap++;
+    auto load = [&](int s) {
+        const unsigned int to = base + s % STAGES * BYTES;
+        const bool inside = s * 32 + piece * 8 < depth;
+        const int ty = tap / args.taps_x, tx = tap - ty * args.taps_x;
+#pragma unroll
+        for (int i = 0; i < A_ROWS; i++) {
+            int y, x;
+            const bool real = inside && image[i] && sq_conv_place(args, oy[i], ox[i], ty, tx, y, x);
+            sq_copy16(to + sq_tile_at(row + i * ROWS, piece),
+                      real ? image[i] + ((long long)y * args.w + x) * args.in_pitch + c : (const sq_half *)args.in, real);
+        }
+#pragma unroll
+        for (int i = 0; i < (N + ROWS - 1) / ROWS; i++) {
+            if (N % ROWS == 0 || row + i * ROWS < N) {
+                sq_copy16(to + M * 64 + sq_tile_at(row + i * ROWS, piece), weights + (long long)i * ROWS * args.weight_pitch + s * 32, true);
+            }
+        }
+        for (c += 32; c >= args.in_pitch; c -= args.in_pitch) tap++;
+    };
+    float sum[MT][NT][4] = {};
+#pragma unroll
+    for (int s = 0; s < STAGES - 1; s++) {
+        if (s < steps) load(s);
+        sq_copy_commit();
+    }
+    for (int s = 0; s < steps; s++) {
+        sq_copy_wait<STAGES - 2>();
+        __syncthreads();
+        if (s + STAGES - 1 < steps) load(s + STAGES - 1);
+        sq_copy_commit();
+        const unsigned int at = base + s % STAGES * BYTES;
+#pragma unroll
+        for (int k = 0; k < 2; k++) {
+            unsigned int a[MT][4], b[NT / 2][4];
+#pragma unroll
+            for (int i = 0; i < MT; i++) sq_ldmatrix4(a[i], at + sq_tile_at(wm * (M / WM) + i * 16 + lane % 16, k * 2 + lane / 16));
+#pragma unroll
+            for (int j = 0; j < NT / 2; j++)
+                sq_ldmatrix4(b[j], at + M * 64 + sq_tile_at(wn * (N / WN) + j * 16 + lane / 16 * 8 + lane % 8, k * 2 + lane / 8 % 2));
+#pragma unroll
+            for (int i = 0; i < MT; i++)
+#pragma unroll
+                for (int j = 0; j < NT; j++) sq_mma(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+        }
+    }
+    sq_half *out = (sq_half *)args.out;
+#pragma unroll
+    for (int j = 0; j < NT; j++) {
+        const int co = blockIdx.y * N + wn * (N / WN) + j * 8 + lane % 4 * 2;
+        if (co >= args.out_pitch) continue;
+        const bool real0 = co < args.out_channels, real1 = co + 1 < args.out_channels;
+        const float bias0 = args.bias[co], bias1 = args.bias[co + 1];
+#pragma unroll
+        for (int i = 0; i < MT; i++)
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                const long long pixel = (long long)blockIdx.x * M + wm * (M / WM) + i * 16 + h * 8 + lane / 4;
+                if (pixel >= args.pixels) continue;
+                const sq_half lo = real0 ? sq_to_half(sq_act(sum[i][j][2 * h] + bias0, args.act)) : 0;
+                const sq_half hi = real1 ? sq_to_half(sq_act(sum[i][j][2 * h + 1] + bias1, args.act)) : 0;
+                *(unsigned int *)(out + pixel * args.out_pitch + co) = (unsigned int)lo | (unsigned int)hi << 16;
+            }
+    }
+}
+
+#define SQ_CONV_MMA(M, N, WM, WN, STAGES)                                                               \
+    extern "C" __global__ void __launch_bounds__(32 * WM * WN) sq_conv_mma_##M##x##N(const sq_cuda_conv_args args) \
+    {                                                                                                   \
+        sq_conv_mma<M, N, WM, WN, STAGES>(args);                                                        \
+    }
+SQ_CONV_MMA(128, 128, 4, 2, 3)
+SQ_CONV_MMA(128, 64, 4, 2, 4)
+SQ_CONV_MMA(128, 32, 4, 2, 4)
+SQ_CONV_MMA(128, 16, 8, 1, 4)
+SQ_CONV_MMA(64, 64, 2, 4, 4)
+SQ_CONV_MMA(64, 32, 4, 2, 4)
+SQ_CONV_MMA(32, 32, 2, 2, 4)

@@ -1,0 +1,208 @@
+/* nn/cuda/kernels/cuda_simple.cuh - kernels in which no thread waits for another: direct convolution, windows, resizing,
+ * sums, small products. Included once for each type, with NAME(x), T and the functions that load and store it set. */
+
+/* Eight output channels of one pixel. Weights are [tap][channel of the group][output channel, pitch out_pitch]. */
+SQ_KERNEL NAME(sq_conv_direct)(sq_cuda_conv_args args)
+{
+    const int groups = args.out_pitch / 8;
+    const long long at = SQ_THREAD;
+    if (at >= args.pixels * groups) {
+        return;
+    }
+    const int o0 = (int)(at % groups) * 8;
+    const long long pixel = at / groups;
+    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
+    const int n = (int)(pixel / args.out_w / args.out_h);
+    const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.in_pitch;
+    const T *weights = (const T *)args.weights + o0;
+    float sum[8];
+    int first[8]; /* channel at which the group of each output begins */
+    for (int j = 0; j < 8; j++) {
+        sum[j] = args.bias[o0 + j];
+        first[j] = o0 + j < args.out_channels ? (o0 + j) / args.out_group * args.in_group : 0;
+    }
+    for (int ty = 0; ty < args.taps_y; ty++) {
+        int y = args.transposed ? oy + args.pad_y - ty * args.dilation_y : oy * args.stride_y + ty * args.dilation_y - args.pad_y;
+        if (args.transposed) {
+            if (y < 0 || y % args.stride_y != 0) continue;
+            y /= args.stride_y;
+        }
+        if (y < 0 || y >= args.h) continue;
+        for (int tx = 0; tx < args.taps_x; tx++) {
+            int x = args.transposed ? ox + args.pad_x - tx * args.dilation_x : ox * args.stride_x + tx * args.dilation_x - args.pad_x;
+            if (args.transposed) {
+                if (x < 0 || x % args.stride_x != 0) continue;
+                x /= args.stride_x;
+            }
+            if (x < 0 || x >= args.w) continue;
+            const T *from = image + ((long long)y * args.w + x) * args.in_pitch;
+            const T *row = weights + (long long)(ty * args.taps_x + tx) * args.in_group * args.out_pitch;
+            float w[8], v[8];
+            if (args.in_group == 1 && args.out_group == 1) {
+                LOAD8(row, w);
+                LOAD8(from + o0, v);
+                for (int j = 0; j < 8; j++) sum[j] += w[j] * v[j];
+                continue;
+            }
+            if (args.in_group == args.channels) { /* one group: all outputs read the same */
+                for (int i = 0; i < args.in_group; i++, row += args.out_pitch) {
+                    const float value = LOAD(from + i);
+                    LOAD8(row, w);
+                    for (int j = 0; j < 8; j++) sum[j] += w[j] * value;
+                }
+                continue;
+            }
+            for (int i = 0; i < args.in_group; i++, row += args.out_pitch) {
+                LOAD8(row, w);
+                for (int j = 0; j < 8; j++) sum[j] += w[j] * LOAD(from + first[j] + i);
+            }
+        }
+    }
+    for (int j = 0; j < 8; j++) sum[j] = o0 + j < args.out_channels ? sq_act(sum[j], args.act) : 0.0f;
+    STORE8((T *)args.out + pixel * args.out_pitch + o0, sum);
+}
+
+SQ_KERNEL NAME(sq_pool)(sq_cuda_pool_args args)
+{
+    const int groups = args.pitch / 8;
+    const long long at = SQ_THREAD;
+    if (at >= (long long)args.n * args.out_h * args.out_w * groups) {
+        return;
+    }
+    const int c = (int)(at % groups) * 8;
+    const long long pixel = at / groups;
+    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
+    const int n = (int)(pixel / args.out_w / args.out_h);
+    const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.pitch + c;
+    float sum[8], v[8];
+    int real = 0, padded = 0;
+    for (int j = 0; j < 8; j++) sum[j] = 0.0f;
+    for (int ty = 0; ty < args.taps_y; ty++) {
+        for (int tx = 0; tx < args.taps_x; tx++) {
+            const int y = oy * args.stride_y + ty * args.dilation_y - args.pad_y;
+            const int x = ox * args.stride_x + tx * args.dilation_x - args.pad_x;
+            padded += y < args.padded_h && x < args.padded_w;
+            if (y < 0 || y >= args.h || x < 0 || x >= args.w) continue;
+            LOAD8(image + ((long long)y * args.w + x) * args.pitch, v);
+            for (int j = 0; j < 8; j++)
+                sum[j] = args.mean ? sum[j] + v[j] : real == 0 || v[j] > sum[j] || v[j] != v[j] ? v[j] : sum[j];
+            real++;
+        }
+    }
+    const int by = args.with_pads ? padded : real;
+    for (int j = 0; j < 8; j++) sum[j] = sq_act(args.mean && by > 0 ? sum[j] / (float)by : sum[j], args.act);
+    STORE8((T *)args.out + pixel * args.pitch + c, sum);
+}
+
+/* A place of a table, whatever it says, within the axis. */
+SQ_DEVICE int NAME(sq_hold)(int place, int size)
+{
+    return place < 0 ? 0 : place >= size ? size - 1 : place;
+}
+
+SQ_KERNEL NAME(sq_resize)(sq_cuda_resize_args args)
+{
+    const int groups = args.pitch / 8;
+    const long long at = SQ_THREAD;
+    if (at >= (long long)args.n * args.out_h * args.out_w * groups) {
+        return;
+    }
+    const int c = (int)(at % groups) * 8;
+    const long long pixel = at / groups;
+    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
+    const int n = (int)(pixel / args.out_w / args.out_h);
+    const sq_cuda_lerp ly = args.table[oy], lx = args.table[args.out_h + ox];
+    const int x0 = NAME(sq_hold)(lx.first, args.w), x1 = NAME(sq_hold)(lx.second, args.w);
+    const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.pitch + c;
+    const T *row0 = image + (long long)NAME(sq_hold)(ly.first, args.h) * args.w * args.pitch;
+    const T *row1 = image + (long long)NAME(sq_hold)(ly.second, args.h) * args.w * args.pitch;
+    float sum[8], v[8];
+    LOAD8(row0 + (long long)x0 * args.pitch, sum);
+    if (!args.nearest) {
+        for (int j = 0; j < 8; j++) sum[j] *= (1.0f - ly.weight) * (1.0f - lx.weight);
+        LOAD8(row0 + (long long)x1 * args.pitch, v);
+        for (int j = 0; j < 8; j++) sum[j] += (1.0f - ly.weight) * lx.weight * v[j];
+        LOAD8(row1 + (long long)x0 * args.pitch, v);
+        for (int j = 0; j < 8; j++) sum[j] += ly.weight * (1.0f - lx.weight) * v[j];
+        LOAD8(row1 + (long long)x1 * args.pitch, v);
+        for (int j = 0; j < 8; j++) sum[j] += ly.weight * lx.weight * v[j];
+    }
+    for (int j = 0; j < 8; j++) sum[j] = sq_act(sum[j], args.act);
+    STORE8((T *)args.out + pixel * args.pitch + c, sum);
+}
+
+/* First stage of a reduction: T to float, one thread a slice and place. */
+SQ_KERNEL NAME(sq_reduce_first)(sq_cuda_reduce_args args)
+{
+    const long long at = SQ_THREAD;
+    if (at >= args.outer * args.slices * args.inner) {
+        return;
+    }
+    const int i = (int)(at % args.inner), s = (int)(at / args.inner % args.slices);
+    const long long o = at / args.inner / args.slices;
+    const T *in = (const T *)args.in + o * args.rows * args.pitch + i;
+    float sum = 0.0f;
+    for (long long r = s; r < args.rows; r += args.slices) {
+        const float x = LOAD(in + r * args.pitch);
+        sum = !args.largest ? sum + x : r == s || x > sum || x != x ? x : sum;
+    }
+    ((float *)args.out)[at] = sum;
+}
+
+/* Last stage: float to T; slices is 1. */
+SQ_KERNEL NAME(sq_reduce_last)(sq_cuda_reduce_args args)
+{
+    const long long at = SQ_THREAD;
+    if (at >= args.outer * args.inner) {
+        return;
+    }
+    const int i = (int)(at % args.inner);
+    const float *in = (const float *)args.in + at / args.inner * args.rows * args.inner + i;
+    float sum = 0.0f;
+    for (long long r = 0; r < args.rows; r++) {
+        const float x = in[r * args.inner];
+        sum = !args.largest ? sum + x : r == 0 || x > sum || x != x ? x : sum;
+    }
+    STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
+}
+
+/* The whole reduction of rows whose numbers lie beside each other: a warp each. inner is 1, rows is the length of a
+ * row, pitch the way to the next. */
+SQ_KERNEL NAME(sq_reduce_row)(sq_cuda_reduce_args args)
+{
+    const long long at = SQ_THREAD / 32;
+    const int lane = (int)(SQ_THREAD % 32);
+    if (at >= args.outer || lane >= SQ_WARP) {
+        return;
+    }
+    const T *in = (const T *)args.in + at * args.pitch;
+    float sum = args.largest ? LOAD(in) : 0.0f;
+    for (long long r = lane; r < args.rows; r += SQ_WARP) {
+        const float x = LOAD(in + r);
+        sum = !args.largest ? sum + x : x > sum || x != x ? x : sum;
+    }
+    sum = sq_warp_fold(sum, args.largest);
+    if (lane == 0) {
+        STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
+    }
+}
+
+/* A warp for each number of the product. */
+SQ_KERNEL NAME(sq_gemm)(sq_cuda_gemm_args args)
+{
+    const long long at = SQ_THREAD / 32;
+    const int lane = (int)(SQ_THREAD % 32);
+    if (at >= (long long)args.m * args.n || lane >= SQ_WARP) {
+        return;
+    }
+    const int m = (int)(at / args.n), n = (int)(at % args.n);
+    const T *a = (const T *)args.a + (long long)m * args.a_row;
+    const T *b = (const T *)args.b + (long long)n * args.b_col;
+    float sum = 0.0f;
+    for (int k = lane; k < args.k; k += SQ_WARP) sum += LOAD(a + (long long)k * args.a_col) * LOAD(b + (long long)k * args.b_row);
+    sum = args.alpha * sq_warp_fold(sum, 0);
+    if (lane == 0) {
+        if (args.c) sum += args.beta * LOAD((const T *)args.c + (long long)m * args.c_row + (long long)n * args.c_col);
+        STORE((T *)args.out + at, sq_act(sum, args.act));
+    }
+}
