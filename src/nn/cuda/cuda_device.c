@@ -35,6 +35,9 @@ bool sq_cuda_fits(const char *isa, int capability)
         return false;
     }
     const long made_for = strtol(isa + 3, &end, 10);
+    if (end == isa + 3) {
+        return false;
+    }
     if (strcmp(end, "a") == 0) {
         return made_for == capability;
     }

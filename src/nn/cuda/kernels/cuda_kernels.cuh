@@ -55,7 +55,4 @@
 #if __CUDA_ARCH__ >= 750
 #include "nn/cuda/kernels/cuda_conv_mma.cuh"
 #endif
-#if __CUDA_ARCH_FEAT_SM90_ALL
-#include "nn/cuda/kernels/cuda_conv_wgmma.cuh"
-#endif
 #endif
