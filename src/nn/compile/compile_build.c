@@ -280,6 +280,8 @@ static squall_status run_tuned(sq_compile_job *job, unsigned char **bytes, size_
         job->choose = sq_choose_tuned;
         job->chooser = &tuner;
         status = sq_compile_run(job, bytes, size, err);
+        job->choose = NULL;
+        job->chooser = NULL;
     }
     if (status == SQUALL_OK && tuner.strict && tuner.guessed > 0) {
         sq_free(*bytes);

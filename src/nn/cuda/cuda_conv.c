@@ -99,10 +99,11 @@ static double tile_s(const geometry *conv, const struct tile *tile)
     const int64_t each = (blocks + PROCESSORS - 1) / PROCESSORS; /* blocks of the busiest one */
     const int64_t at_once = each < tile->blocks ? each : tile->blocks;
     const int64_t waves = (each + tile->blocks - 1) / tile->blocks;
+    const int64_t steps = conv->row / SQ_CUDA_MMA_K;
     const double macs = (double)tile->pixels * tile->channels * SQ_CUDA_MMA_K;
     double step = macs * (double)at_once / (peak * tile->share);
     step = step < step_s ? step_s : step;
-    return 2e-6 + (double)waves * (double)(conv->row / SQ_CUDA_MMA_K) * step;
+    return 2e-6 + (double)waves * (double)steps * step;
 }
 
 static void set_tactic(const sq_step *step, const geometry *conv, const char *name, bool direct,
@@ -119,7 +120,7 @@ static void set_tactic(const sq_step *step, const geometry *conv, const char *na
 
 static size_t conv_tactics(const sq_step *step, int capability, sq_tactic *out, sq_reason *why)
 {
-    geometry conv;
+    geometry conv = {.batch = 0};
     size_t count = 0;
     const squall_dtype type = step->in[0].dtype;
     if (!geometry_of(step, &conv, why)) {
@@ -153,7 +154,7 @@ static void put_number(squall_dtype type, void *packed, size_t at, double value)
 static squall_status conv_pack(const sq_step *step, const sq_tactic *tactic, void *packed,
                                squall_error *err)
 {
-    geometry conv;
+    geometry conv = {.batch = 0};
     sq_reason why;
     size_t bias_at;
     if (!geometry_of(step, &conv, &why)) {
@@ -190,7 +191,7 @@ static squall_status conv_pack(const sq_step *step, const sq_tactic *tactic, voi
 static squall_status conv_bind(const sq_step *step, const sq_tactic *tactic, sq_cuda_state *state,
                                squall_error *err)
 {
-    geometry conv;
+    geometry conv = {.batch = 0};
     sq_reason why;
     size_t bias_at;
     static const float present[1];

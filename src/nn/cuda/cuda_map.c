@@ -500,7 +500,7 @@ static squall_status split_bind(const sq_step *step, const sq_tactic *tactic, sq
 static bool slice_of(const sq_step *step, int64_t *start, int64_t *by)
 {
     const squall_tensor *in = &step->in[0];
-    int64_t starts[SQUALL_MAX_DIMS], axes[SQUALL_MAX_DIMS], steps[SQUALL_MAX_DIMS];
+    int64_t starts[SQUALL_MAX_DIMS] = {0}, axes[SQUALL_MAX_DIMS], steps[SQUALL_MAX_DIMS];
     size_t count = 0;
     for (uint32_t i = 0; i < in->rank; i++) {
         start[i] = 0;
@@ -547,7 +547,7 @@ static bool slice_of(const sq_step *step, int64_t *start, int64_t *by)
 
 static size_t slice_tactics(const sq_step *step, int capability, sq_tactic *out, sq_reason *why)
 {
-    int64_t start[SQUALL_MAX_DIMS], by[SQUALL_MAX_DIMS];
+    int64_t start[SQUALL_MAX_DIMS] = {0}, by[SQUALL_MAX_DIMS] = {0};
     (void)capability;
     if (!slice_of(step, start, by)) {
         return sq_cuda_refuse(why, "starts that are not constant, or steps backwards");
@@ -558,7 +558,7 @@ static size_t slice_tactics(const sq_step *step, int capability, sq_tactic *out,
 static squall_status slice_bind(const sq_step *step, const sq_tactic *tactic, sq_cuda_state *state,
                                 squall_error *err)
 {
-    int64_t start[SQUALL_MAX_DIMS], by[SQUALL_MAX_DIMS], own[SQUALL_MAX_DIMS] = {0};
+    int64_t start[SQUALL_MAX_DIMS] = {0}, by[SQUALL_MAX_DIMS] = {0}, own[SQUALL_MAX_DIMS] = {0};
     map_job job = job_for(step, 0);
     (void)tactic;
     (void)slice_of(step, start, by);

@@ -6,27 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/rtc/rtc_library.h"
+
 enum { INVALID_OPTION = 5, MAX_SOURCES = 32 }; /* of nvrtcResult */
-
-typedef int rtc_result;
-
-/* X(member, symbol, arguments), by NVRTC's public ABI */
-#define ENTRY_POINTS(X)                                                                     \
-    X(create, nvrtcCreateProgram,                                                           \
-      (void **, const char *, const char *, int, const char *const *, const char *const *)) \
-    X(compile, nvrtcCompileProgram, (void *, int, const char *const *))                     \
-    X(log_size, nvrtcGetProgramLogSize, (void *, size_t *))                                 \
-    X(log, nvrtcGetProgramLog, (void *, char *))                                            \
-    X(image_size, nvrtcGetCUBINSize, (void *, size_t *))                                    \
-    X(image, nvrtcGetCUBIN, (void *, char *))                                               \
-    X(destroy, nvrtcDestroyProgram, (void **))
-
-typedef struct rtc {
-    void *library;
-#define X(member, symbol, arguments) rtc_result(*member) arguments;
-    ENTRY_POINTS(X)
-#undef X
-} rtc;
 
 static squall_status open_library(rtc *out, squall_error *err)
 {
