@@ -120,7 +120,7 @@ static void set_tactic(const sq_step *step, const geometry *conv, const char *na
 
 static size_t conv_tactics(const sq_step *step, int capability, sq_tactic *out, sq_reason *why)
 {
-    geometry conv = {.batch = 0};
+    geometry conv = {.window = {.group = 1}};
     size_t count = 0;
     const squall_dtype type = step->in[0].dtype;
     if (!geometry_of(step, &conv, why)) {
@@ -154,7 +154,7 @@ static void put_number(squall_dtype type, void *packed, size_t at, double value)
 static squall_status conv_pack(const sq_step *step, const sq_tactic *tactic, void *packed,
                                squall_error *err)
 {
-    geometry conv = {.batch = 0};
+    geometry conv = {.window = {.group = 1}};
     sq_reason why;
     size_t bias_at;
     if (!geometry_of(step, &conv, &why)) {
@@ -191,7 +191,7 @@ static squall_status conv_pack(const sq_step *step, const sq_tactic *tactic, voi
 static squall_status conv_bind(const sq_step *step, const sq_tactic *tactic, sq_cuda_state *state,
                                squall_error *err)
 {
-    geometry conv = {.batch = 0};
+    geometry conv = {.window = {.group = 1}};
     sq_reason why;
     size_t bias_at;
     static const float present[1];
