@@ -127,7 +127,6 @@ typedef enum sq_same {
 /** Whether two plans are the same; if not, `text` says where they differ first, a's before b's.
  * For SQ_SAME_BUT_BATCH both hold item numbers of the same weights. */
 bool sq_plans_same(const sq_plan *a, const sq_plan *b, sq_same how, char *text, size_t room);
-bool sq_attrs_same(const sq_attrs *a, const sq_attrs *b);
 
 /** Tactics as another plan of the same graph has them. */
 typedef struct sq_pinned {

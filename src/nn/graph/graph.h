@@ -133,6 +133,14 @@ sq_graph_pass
     sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
 sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
 sq_graph_pass sq_pass_shape;      /* Reshape and Resize by constants that are true of any batch */
+sq_graph_pass sq_pass_same;       /* what is worked out twice */
+sq_graph_pass sq_pass_transpose;  /* Transposes and Reshapes that follow one another */
+sq_graph_pass sq_pass_parts;      /* Slice, Split and Concat that undo one another */
+sq_graph_pass sq_pass_quantise;   /* QuantizeLinear and DequantizeLinear towards one another */
+sq_graph_pass sq_pass_pad;        /* a Pad into the Conv or pooling behind it */
+sq_graph_pass sq_pass_bias;       /* a constant added behind a convolution into its bias */
+sq_graph_pass sq_pass_upsample;   /* a 1 x 1 convolution in front of a linear upsampling */
+sq_graph_pass sq_pass_fold_weights; /* last: weights held as integers that no pass took */
 sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
 
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A

@@ -149,7 +149,8 @@ squall_status sq_graph_infer(sq_graph *graph, sq_graph_evaluate *evaluate, squal
             node->outputs[0] != SQ_NO_VALUE) {
             SQ_TRY(fold_shape(graph, node, err));
             done = true;
-        } else if (sq_graph_all_constant(graph, node)) {
+        } else if (node->op != SQ_OP_DequantizeLinear && sq_graph_all_constant(graph, node)) {
+            /* weights held as integers are left to the passes, which know what they are for */
             SQ_TRY(sq_graph_fold(graph, node, evaluate, &done, err));
         }
         folded += done ? bytes : 0;

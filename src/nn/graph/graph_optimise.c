@@ -3,7 +3,7 @@
 
 #include "nn/graph/graph.h"
 
-#define MOST_ROUNDS 8
+#define MOST_ROUNDS 16
 
 squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, squall_notes *notes,
                                 squall_error *err)
@@ -18,8 +18,15 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
         {sq_pass_fold_constants, "pass constants", "nodes of constants were worked out"},
         {sq_pass_identity, "pass identity", "nodes that changed nothing are gone"},
         {sq_pass_shape, "pass shape", "shapes are said in a way that is true of any batch"},
+        {sq_pass_same, "pass same", "nodes gave what others give"},
+        {sq_pass_parts, "pass parts", "cuts and joins undid one another"},
+        {sq_pass_transpose, "pass transpose", "changes of shape or order became one with another"},
+        {sq_pass_quantise, "pass quantise", "moves of integers in the place of numbers"},
         {sq_pass_gates, "pass gates", "gates of recurrent cells became one node each"},
         {sq_pass_batch_norm, "pass batch norm", "normalisations went into the weights before them"},
+        {sq_pass_pad, "pass pad", "Pads went into what is behind them"},
+        {sq_pass_bias, "pass bias", "sums with constants went into the bias before them"},
+        {sq_pass_upsample, "pass upsample", "1 x 1 convolutions came before an upsampling"},
         {sq_pass_activation, "pass activation", "activations went into the node before them"},
     };
     enum { PASSES = sizeof passes / sizeof passes[0] };
@@ -36,6 +43,8 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
             break;
         }
     }
+    uint32_t left;
+    SQ_TRY(sq_pass_fold_weights(graph, evaluate, &left, err));
     for (size_t i = 0; i < PASSES; i++) {
         if (total[i] > 0) {
             sq_note(notes, passes[i].name, "%" PRIu32 " %s", total[i], passes[i].did);

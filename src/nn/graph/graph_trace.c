@@ -20,7 +20,7 @@ void sq_trace_free(sq_trace *trace)
 /* One fate more; NULL when there is no memory. */
 static sq_fate *add_fate(sq_trace *trace, const char *name, sq_op op)
 {
-    if (trace->count == trace->capacity) {
+    if (!trace->items || trace->count == trace->capacity) {
         const uint32_t capacity = trace->capacity > 0 ? trace->capacity * 2 : 64;
         sq_fate *items = sq_regrow(trace->items, trace->count, capacity, sizeof *items);
         if (!items) {

@@ -87,6 +87,8 @@ bool sq_attr_set_floats(sq_attrs *attrs, const char *name, const float *values, 
 bool sq_attr_set_tensor(sq_attrs *attrs, const char *name, squall_tensor *tensor);
 void sq_attr_remove(sq_attrs *attrs, const char *name);
 bool sq_attrs_copy(const sq_attrs *attrs, sq_attrs *out);
+/** The same attributes in the same order, of the same opset. */
+bool sq_attrs_same(const sq_attrs *a, const sq_attrs *b);
 void sq_attrs_free(sq_attrs *attrs);
 
 #define SQ_MAX_INPUTS  64 /* of one node; Concat has the most */

@@ -220,3 +220,45 @@ void sq_attrs_free(sq_attrs *attrs)
     sq_free(attrs->items);
     *attrs = (sq_attrs){.opset = attrs->opset};
 }
+
+/* Floats by their bits: -0 is not 0, a NaN is itself. */
+static bool same_bits(const void *a, const void *b, size_t bytes)
+{
+    return bytes == 0 || memcmp(a, b, bytes) == 0;
+}
+
+static bool same_attr(const sq_attr *a, const sq_attr *b)
+{
+    if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->count != b->count ||
+        a->i != b->i || !same_bits(&a->f, &b->f, sizeof a->f)) {
+        return false;
+    }
+    switch (a->kind) {
+    case SQ_ATTR_STRING:
+        return a->count == 0 || memcmp(a->string, b->string, a->count) == 0;
+    case SQ_ATTR_INTS:
+        return a->count == 0 || memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
+    case SQ_ATTR_FLOATS:
+        return same_bits(a->floats, b->floats, a->count * sizeof *a->floats);
+    case SQ_ATTR_TENSOR:
+        return sq_tensor_same_type(&a->tensor, &b->tensor) &&
+               memcmp(a->tensor.data, b->tensor.data, squall_tensor_bytes(&a->tensor)) == 0;
+    case SQ_ATTR_INT:
+    case SQ_ATTR_FLOAT:
+        return true;
+    }
+    return false;
+}
+
+bool sq_attrs_same(const sq_attrs *a, const sq_attrs *b)
+{
+    if (a->count != b->count || a->opset != b->opset) {
+        return false;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        if (!same_attr(&a->items[i], &b->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
