@@ -33,13 +33,17 @@ SQUALL_MUST_USE squall_status sq_plan_check(const sq_plan *plan, const sq_engine
 
 /* ---- The engine file. docs/engine-file.md says the same in words. ---- */
 
-#define SQ_ENGINE_MAGIC        "\x89SQUALL\n"
-#define SQ_ENGINE_MAGIC_BYTES  8
-#define SQ_ENGINE_FORMAT       1
-#define SQ_ENGINE_HEADER_BYTES 256
-#define SQ_ENGINE_TABLE_BYTES  64 /* one entry of the section table */
-#define SQ_ENGINE_CHUNK_BYTES  (1u << 18)
-#define SQ_ENGINE_PAGE_BYTES   4096 /* the weights begin at a multiple of it */
+#define SQ_ENGINE_MAGIC         "\x89SQUALL\n"
+#define SQ_ENGINE_MAGIC_BYTES   8
+#define SQ_ENGINE_FORMAT        1 /* that is written; tests/expected/make_engine.sh keeps one of each */
+#define SQ_ENGINE_OLDEST_FORMAT 1 /* that is still read; two before the one that is written */
+#define SQ_ENGINE_HEADER_BYTES  256
+#define SQ_ENGINE_TABLE_BYTES   64 /* one entry of the section table */
+#define SQ_ENGINE_CHUNK_BYTES   (1u << 18)
+#define SQ_ENGINE_PAGE_BYTES    4096 /* the weights begin at a multiple of it */
+
+_Static_assert(SQ_ENGINE_OLDEST_FORMAT <= 1 || SQ_ENGINE_FORMAT - SQ_ENGINE_OLDEST_FORMAT >= 2,
+               "engines of two formats back must open");
 
 /* Offsets in the header. */
 enum {

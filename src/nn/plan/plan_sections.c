@@ -52,11 +52,13 @@ static squall_status check_head(sq_sections *out, squall_error *err)
                        SQ_ENGINE_HEADER_BYTES);
     }
     const uint64_t format = sq_load_uint(bytes + SQ_HEADER_FORMAT, 4);
-    if (format != SQ_ENGINE_FORMAT) {
+    if (format < SQ_ENGINE_OLDEST_FORMAT || format > SQ_ENGINE_FORMAT) {
         return sq_fail(err, SQUALL_E_VERSION, out->name,
-                       "is of format %" PRIu64 ", this squall reads format %d; run squall build "
-                       "again with this version",
-                       format, SQ_ENGINE_FORMAT);
+                       "is of format %" PRIu64 ", this squall reads formats %d to %d; %s", format,
+                       SQ_ENGINE_OLDEST_FORMAT, SQ_ENGINE_FORMAT,
+                       format > SQ_ENGINE_FORMAT
+                           ? "use a newer squall, or run squall build again with this one"
+                           : "run squall build again with this version");
     }
     const uint64_t file_bytes = sq_load_uint(bytes + SQ_HEADER_FILE_BYTES, 8);
     if (file_bytes > out->size) {
