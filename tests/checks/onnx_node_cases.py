@@ -13,15 +13,15 @@ import pathlib
 import re
 import subprocess
 import sys
-import venv
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+from pypi import BUILD, python_with
 
 ONNX = "onnx==1.23.2"
 CASES = 1884  # of that version
 FLOOR = 1596  # raise it with what comes to pass; it never goes down
 
 SOURCE = pathlib.Path(os.environ["SQUALL_SOURCE"])
-BUILD = pathlib.Path(os.environ["SQUALL_BUILD"])
-VENV = BUILD / "venv-onnx"
 DUMP = BUILD / "onnx-node-cases"
 
 WRITE = """
@@ -32,28 +32,6 @@ with open(sys.argv[2], "w") as out:
     for _, _, text in ref_case_format.onnx_cases():
         out.write(text)
 """
-
-
-def skip(why):
-    print("skipped: " + why)
-    sys.exit(77)
-
-
-def python_with_onnx():
-    python = VENV / "bin/python"
-    has = "import importlib.metadata as m; assert 'onnx==' + m.version('onnx') == '%s'" % ONNX
-    if python.exists() and subprocess.run([python, "-c", has], capture_output=True).returncode == 0:
-        return python
-    try:
-        venv.create(VENV, with_pip=True, clear=True)
-    except subprocess.CalledProcessError:
-        skip("a virtual environment cannot be made; Debian's package for it is python3-venv")
-    done = subprocess.run([python, "-m", "pip", "install", "--quiet",
-                           "--disable-pip-version-check", ONNX], capture_output=True, text=True)
-    if done.returncode != 0:
-        skip("PyPI cannot be reached or does not have %s: %s"
-             % (ONNX, (done.stderr.strip().splitlines() or ["no message"])[-1]))
-    return python
 
 
 # What the document needs of ONNX itself: by case its operator, by operator the opsets that have it.
@@ -159,7 +137,7 @@ def run(program):
 
 
 def main():
-    python = python_with_onnx()
+    python = python_with("venv-onnx", ONNX)
     DUMP.mkdir(exist_ok=True)
     subprocess.run([python, "-c", WRITE, SOURCE / "tests/expected", DUMP / "all.cases"], check=True)
     passed, total, failed = 0, 0, {}

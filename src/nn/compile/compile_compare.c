@@ -17,43 +17,52 @@ static squall_status no_memory(const squall_comparison *c, squall_error *err)
     return sq_fail(err, SQUALL_E_MEMORY, c->engine->file.name, "no memory to compare it");
 }
 
+squall_status sq_compare_graph(sq_graph *graph, squall_engine *engine, int32_t threads,
+                               squall_comparison **out, squall_error *err)
+{
+    const sq_plan *plan = &engine->plans[0];
+    squall_comparison *c = sq_alloc(1, sizeof *c);
+    squall_status status = SQUALL_OK;
+    if (c == NULL) {
+        sq_graph_destroy(&graph);
+        return sq_fail(err, SQUALL_E_MEMORY, engine->file.name, "no memory to compare it");
+    }
+    c->engine = engine;
+    c->threads = threads;
+    c->graph = graph;
+    c->output_count = plan->output_count;
+    if (graph->input_count != plan->input_count || graph->output_count != c->output_count) {
+        status =
+            sq_fail(err, SQUALL_E_MISMATCH, graph->name,
+                    "has %" PRIu32 " inputs and %" PRIu32 " outputs, the engine %" PRIu32
+                    " and %" PRIu32 "; compare it with the model that it was built from",
+                    graph->input_count, graph->output_count, plan->input_count, c->output_count);
+        goto done;
+    }
+    c->outputs = sq_alloc(c->output_count, sizeof *c->outputs);
+    c->engine_outputs = sq_alloc(c->output_count, sizeof *c->engine_outputs);
+    c->model_outputs = sq_alloc(c->output_count, sizeof *c->model_outputs);
+    c->my_outputs = sq_alloc(c->output_count, sizeof *c->my_outputs);
+    c->their_outputs = sq_alloc(c->output_count, sizeof *c->their_outputs);
+    if (c->outputs == NULL || c->engine_outputs == NULL || c->model_outputs == NULL ||
+        c->my_outputs == NULL || c->their_outputs == NULL) {
+        status = no_memory(c, err);
+        goto done;
+    }
+    *out = c;
+    return SQUALL_OK;
+done:
+    squall_comparison_destroy(&c);
+    return status;
+}
+
 squall_status squall_comparison_create(const char *model_path, squall_engine *engine,
                                        int32_t threads, squall_comparison **out,
                                        squall_notes *notes, squall_error *err)
 {
-    squall_comparison *c = sq_alloc(1, sizeof *c);
-    if (c == NULL) {
-        return sq_fail(err, SQUALL_E_MEMORY, model_path, "no memory to compare it");
-    }
-    c->engine = engine;
-    c->threads = threads;
-    c->output_count = engine->plans[0].output_count;
-    squall_status status = sq_onnx_read(model_path, &c->graph, notes, err);
-    if (status == SQUALL_OK && (c->graph->input_count != engine->plans[0].input_count ||
-                                c->graph->output_count != c->output_count)) {
-        status = sq_fail(err, SQUALL_E_MISMATCH, model_path,
-                         "has %" PRIu32 " inputs and %" PRIu32 " outputs, the engine %" PRIu32
-                         " and %" PRIu32 "; compare it with the model that it was built from",
-                         c->graph->input_count, c->graph->output_count,
-                         engine->plans[0].input_count, c->output_count);
-    }
-    if (status == SQUALL_OK) {
-        c->outputs = sq_alloc(c->output_count, sizeof *c->outputs);
-        c->engine_outputs = sq_alloc(c->output_count, sizeof *c->engine_outputs);
-        c->model_outputs = sq_alloc(c->output_count, sizeof *c->model_outputs);
-        c->my_outputs = sq_alloc(c->output_count, sizeof *c->my_outputs);
-        c->their_outputs = sq_alloc(c->output_count, sizeof *c->their_outputs);
-        if (c->outputs == NULL || c->engine_outputs == NULL || c->model_outputs == NULL ||
-            c->my_outputs == NULL || c->their_outputs == NULL) {
-            status = no_memory(c, err);
-        }
-    }
-    if (status != SQUALL_OK) {
-        squall_comparison_destroy(&c);
-        return status;
-    }
-    *out = c;
-    return SQUALL_OK;
+    sq_graph *graph = NULL;
+    SQ_TRY(sq_onnx_read(model_path, &graph, notes, err));
+    return sq_compare_graph(graph, engine, threads, out, err);
 }
 
 static void drop_values(squall_comparison *c)

@@ -39,6 +39,11 @@ struct squall_comparison {
     size_t samples, references; /* how many of the samples came with what another runtime gave */
 };
 
+/** Begin to compare an engine with a graph, which is given to it in any case. */
+SQUALL_MUST_USE squall_status sq_compare_graph(sq_graph *graph, squall_engine *engine,
+                                               int32_t threads, squall_comparison **out,
+                                               squall_error *err);
+
 /** Element `index` of a plain tensor. */
 double sq_compare_element(const squall_tensor *tensor, size_t index);
 

@@ -152,8 +152,7 @@ squall_status sq_onnx_read_memory(const void *bytes, size_t size, const char *na
     return read_bytes(&onnx, bytes, size, out, err);
 }
 
-/* The folder that `path` is in. */
-static int open_folder(const char *path)
+int sq_onnx_open_folder(const char *path)
 {
     const size_t length = (size_t)(sq_path_name(path) - path);
     char *folder = sq_alloc(length + 2, 1);
@@ -170,8 +169,11 @@ squall_status sq_onnx_read(const char *path, sq_graph **out, squall_notes *notes
 {
     sq_mapping file = {0};
     SQ_TRY(sq_file_map(path, SQ_LIMIT_FILE_BYTES, &file, err));
-    sq_onnx onnx = {
-        .path = path, .folder = open_folder(path), .mapped = true, .data_file = -1, .notes = notes};
+    sq_onnx onnx = {.path = path,
+                    .folder = sq_onnx_open_folder(path),
+                    .mapped = true,
+                    .data_file = -1,
+                    .notes = notes};
     squall_status status = SQUALL_OK;
     if (onnx.folder < 0) {
         status = sq_fail(err, SQUALL_E_IO, path, "its folder cannot be opened");

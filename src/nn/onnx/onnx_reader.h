@@ -64,6 +64,9 @@ bool sq_onnx_type_unsupported(int64_t type, char *why);
 SQUALL_MUST_USE squall_status sq_onnx_external(sq_onnx *onnx, sq_wire message, const char *what,
                                                void **data, size_t size, squall_error *err);
 
+/** The folder that `path` is in, for openat; -1 with errno. */
+int sq_onnx_open_folder(const char *path);
+
 /** Open `name` for reading, in or below `folder` and nowhere else. `walk` takes the way for kernels
  * without openat2, on which no symbolic link is followed. A descriptor, or -1 with errno. */
 int sq_onnx_open_beneath(int folder, const char *name, bool walk);
