@@ -1,4 +1,5 @@
 /* nn/onnx/onnx_read.c - ONNX models: the outermost message, and who may read what. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -157,6 +158,7 @@ int sq_onnx_open_folder(const char *path)
     const size_t length = (size_t)(sq_path_name(path) - path);
     char *folder = sq_alloc(length + 2, 1);
     if (!folder) {
+        errno = ENOMEM;
         return -1;
     }
     memcpy(folder, length > 0 ? path : ".", length > 0 ? length : 1);
@@ -176,7 +178,8 @@ squall_status sq_onnx_read(const char *path, sq_graph **out, squall_notes *notes
                     .notes = notes};
     squall_status status = SQUALL_OK;
     if (onnx.folder < 0) {
-        status = sq_fail(err, SQUALL_E_IO, path, "its folder cannot be opened");
+        status = sq_fail(err, errno == ENOMEM ? SQUALL_E_MEMORY : SQUALL_E_IO, path,
+                         "its folder cannot be opened");
     } else {
         status = read_bytes(&onnx, file.data, file.size, out, err);
         (void)close(onnx.folder);
