@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "squall/engine.h"
+#include "squall/ensemble.h"
 #include "squall/feature.h"
 #include "squall/field.h"
 
@@ -16,13 +17,19 @@
 extern "C" {
 #endif
 
-/** How a forecast is made. Each falls back to those before it. */
+/** How a forecast is made. Where the inputs do not allow it, the model falls back to extrapolation,
+ * and what needs motion to persistence. */
 typedef enum squall_method {
     SQUALL_METHOD_AUTO = 0,          /**< the best that the inputs allow */
     SQUALL_METHOD_PERSISTENCE = 1,   /**< the newest frame stays as it is */
     SQUALL_METHOD_EXTRAPOLATION = 2, /**< the newest frame is carried along the motion */
-    SQUALL_METHOD_MODEL = 3          /**< the engine */
+    SQUALL_METHOD_MODEL = 3,         /**< the engine */
+    SQUALL_METHOD_SPROG = 4,         /**< extrapolation in which each scale fades in its own time:
+                                          squall_sprog_run() */
+    SQUALL_METHOD_STEPS = 5          /**< an ensemble, whose mean is the forecast:
+                                          squall_steps_run() */
 } squall_method;
+enum { SQUALL_METHODS = 6 };
 
 /** "persistence", ...; never NULL. */
 SQUALL_API const char *squall_method_name(squall_method method);
@@ -39,6 +46,8 @@ typedef struct squall_forecast {
                                 the one asked for had to be used */
     char quality[256];     /**< "nominal", or what was missing, in words */
     double motion_s, features_s, engine_s, fields_s; /**< time spent, seconds */
+    squall_ensemble *ensemble; /**< of STEPS, else NULL: probabilities, and members if they were to
+                                    be kept. Its means are `fields`, and NULL there */
 } squall_forecast;
 
 SQUALL_API void squall_forecast_destroy(squall_forecast **forecast);
@@ -57,6 +66,11 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_nowcaster_create(squall_engine *
                                                                  squall_nowcaster **out,
                                                                  squall_error *err);
 SQUALL_API void squall_nowcaster_destroy(squall_nowcaster **nowcaster);
+
+/** How S-PROG and STEPS are run from now on; NULL for the defaults. `threads` is the nowcaster's.
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT (struct_size was not set). */
+SQUALL_MUST_USE SQUALL_API squall_status squall_nowcaster_set_ensemble(
+    squall_nowcaster *nowcaster, const squall_ensemble_options *options, squall_error *err);
 
 /** The recipe of its engine, or NULL; borrowed. */
 SQUALL_API const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster);

@@ -50,6 +50,31 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_netcdf_write(const char *path,
                                                              const squall_product_info *info,
                                                              squall_error *err);
 
+/** Members and probabilities beside the fields of a forecast; all borrowed. Set it up with
+ * squall_product_ensemble_init(). */
+typedef struct squall_product_ensemble {
+    uint32_t struct_size;
+    size_t members;                           /**< 0 to write none */
+    const squall_field *const *fields;        /**< [count][members], mm/h */
+    size_t thresholds;                        /**< 0 to write no probabilities */
+    const float *thresholds_mm_h;             /**< [thresholds], ascending */
+    const squall_field *const *probabilities; /**< [count][thresholds], 0..1 */
+} squall_product_ensemble;
+/** Nothing of either. */
+SQUALL_API void squall_product_ensemble_init(squall_product_ensemble *ensemble);
+
+/**
+ * squall_netcdf_write(), with an ensemble: `precip_intensity` then holds the members over
+ * realization, time, y, x (as pysteps has it), `precip_intensity_mean` the fields, and
+ * `probability_of_rain` (packed in steps of 0.0001) the probabilities over threshold, time, y, x.
+ *
+ * @param ensemble  borrowed, optional; without members `precip_intensity` holds the fields
+ * @since 0.1
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_netcdf_write_ensemble(
+    const char *path, const squall_field *const *fields, size_t count,
+    const squall_product_ensemble *ensemble, const squall_product_info *info, squall_error *err);
+
 /** How pictures are drawn. Set it up with squall_map_options_init(). */
 typedef struct squall_map_options {
     uint32_t struct_size;

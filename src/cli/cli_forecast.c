@@ -14,9 +14,9 @@ enum { MAX_LEADS = 256, SHEET_COLUMNS = 6, FUTURE_TOLERANCE_S = 300 };
 typedef struct request {
     const char *engine, *method, *leads, *out, *maps, *sheet, *title, *attribution, *tensors;
     int64_t issue, now;
-    int32_t threads;
+    int32_t threads, members, seed;
     double threshold;
-    bool score, json, strict;
+    bool score, json, strict, no_members;
     cli_engine open;
     cli_input input;
     cli_list sources;
@@ -33,7 +33,7 @@ typedef struct job {
     size_t past_count;
     int32_t leads_s[MAX_LEADS];
     size_t lead_count;                       /* 0: the default ones */
-    squall_forecast *forecasts[CLI_METHODS]; /* model, extrapolation, persistence */
+    squall_forecast *forecasts[CLI_METHODS]; /* as cli_methods says */
     squall_forecast *forecast;               /* the one asked for; one of them or of its own */
     cli_scores scores;
     squall_notes *notes;
@@ -42,17 +42,22 @@ typedef struct job {
 
 static bool parse_method(const char *text, squall_method *out)
 {
-    static const squall_method all[] = {SQUALL_METHOD_AUTO, SQUALL_METHOD_MODEL,
-                                        SQUALL_METHOD_EXTRAPOLATION, SQUALL_METHOD_PERSISTENCE};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(text, squall_method_name(all[i])) == 0) {
-            *out = all[i];
+    if (strcmp(text, "engine") == 0) {
+        text = "model";
+    }
+    for (int method = 0; method < SQUALL_METHODS; method++) {
+        if (strcmp(text, squall_method_name((squall_method)method)) == 0) {
+            *out = (squall_method)method;
             return true;
         }
     }
-    fprintf(stderr,
-            "squall forecast: --method: '%s' is none of auto, model, extrapolation, persistence\n",
-            text);
+    fprintf(stderr, "squall forecast: --method: '%s' is none of auto, engine", text);
+    for (int method = 0; method < SQUALL_METHODS; method++) {
+        if (method != SQUALL_METHOD_AUTO && method != SQUALL_METHOD_MODEL) {
+            fprintf(stderr, ", %s", squall_method_name((squall_method)method));
+        }
+    }
+    fputc('\n', stderr);
     return false;
 }
 
@@ -143,6 +148,17 @@ static squall_status read_past(job *j, squall_error *err)
     return cli_sources_collect(&j->sources, &radar, issue - reach, issue, j->notes, err);
 }
 
+/* How S-PROG and STEPS are run. */
+static squall_status set_ensemble(job *j, squall_error *err)
+{
+    squall_ensemble_options options;
+    squall_ensemble_options_init(&options);
+    options.members = j->want->members;
+    options.seed = (uint64_t)j->want->seed;
+    options.keep_members = j->want->out != NULL && !j->want->no_members;
+    return squall_nowcaster_set_ensemble(j->nowcaster, &options, err);
+}
+
 static squall_status run_method(job *j, squall_method method, squall_forecast **out,
                                 squall_notes *notes, squall_error *err)
 {
@@ -154,23 +170,21 @@ static squall_status run_method(job *j, squall_method method, squall_forecast **
 /* The other methods too, on the same lead times, and what the radar saw. */
 static squall_status score(job *j, squall_error *err)
 {
-    static const squall_method methods[CLI_METHODS] = {SQUALL_METHOD_MODEL,
-                                                       SQUALL_METHOD_EXTRAPOLATION,
-                                                       SQUALL_METHOD_PERSISTENCE};
     for (size_t i = 0; i < j->forecast->count && j->lead_count == 0; i++) {
         j->leads_s[i] = j->forecast->leads_s[i];
     }
     j->lead_count = j->forecast->count;
     for (size_t k = 0; k < CLI_METHODS; k++) {
-        if (j->forecast->method == methods[k]) {
+        const squall_method method = cli_methods[k];
+        if (j->forecast->method == method) {
             j->forecasts[k] = j->forecast;
-        } else if (methods[k] != SQUALL_METHOD_MODEL || j->engine != NULL) {
-            SQ_TRY(run_method(j, methods[k], &j->forecasts[k], NULL, err));
-            if (j->forecasts[k]->method != methods[k]) {
+        } else if (k < CLI_BASIC_METHODS && (method != SQUALL_METHOD_MODEL || j->engine != NULL)) {
+            SQ_TRY(run_method(j, method, &j->forecasts[k], NULL, err));
+            if (j->forecasts[k]->method != method) {
                 squall_forecast_destroy(&j->forecasts[k]);
             }
         }
-        j->scores.names[k] = squall_method_name(methods[k]);
+        j->scores.names[k] = squall_method_name(method);
     }
     j->scores.first_time = SQUALL_TIME_NONE;
     j->scores.threshold_mm_h = j->want->threshold;
@@ -193,6 +207,20 @@ static void describe(const job *j, squall_product_info *info)
     info->history = "squall forecast";
     info->quality = j->forecast->quality;
     info->quality_index = j->forecast->quality_index;
+}
+
+/* What of an ensemble goes into the file; `e` may be NULL. */
+static void describe_ensemble(const squall_ensemble *e, squall_product_ensemble *out)
+{
+    squall_product_ensemble_init(out);
+    if (e == NULL) {
+        return;
+    }
+    out->members = e->fields != NULL ? e->members : 0;
+    out->fields = (const squall_field *const *)e->fields;
+    out->thresholds = SQUALL_ENSEMBLE_THRESHOLDS;
+    out->thresholds_mm_h = e->thresholds_mm_h;
+    out->probabilities = (const squall_field *const *)e->probabilities;
 }
 
 static squall_status write_maps(const job *j, const squall_product_info *info, squall_error *err)
@@ -243,8 +271,11 @@ static squall_status write_products(job *j, squall_error *err)
     const double start = sq_clock_s();
     describe(j, &info);
     if (j->want->out != NULL) {
-        SQ_TRY(squall_netcdf_write(j->want->out, (const squall_field *const *)j->forecast->fields,
-                                   j->forecast->count, &info, err));
+        squall_product_ensemble ensemble;
+        describe_ensemble(j->forecast->ensemble, &ensemble);
+        SQ_TRY(squall_netcdf_write_ensemble(j->want->out,
+                                            (const squall_field *const *)j->forecast->fields,
+                                            j->forecast->count, &ensemble, &info, err));
     }
     if (j->want->maps != NULL) {
         SQ_TRY(write_maps(j, &info, err));
@@ -267,9 +298,11 @@ static json_t *job_json(const job *j)
         json_array_append_new(leads, json_integer(f->leads_s[i]));
     }
     return json_pack(
-        "{s:o, s:s, s:o, s:f, s:s, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:I, s:o, s:o}",
-        "issue_time", cli_time(f->issue_time), "method", squall_method_name(f->method), "leads_s",
-        leads, "quality_index", f->quality_index, "quality", f->quality, "frames",
+        "{s:o, s:s, s:I, s:o, s:f, s:s, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:I, s:o, "
+        "s:o}",
+        "issue_time", cli_time(f->issue_time), "method", squall_method_name(f->method), "members",
+        (json_int_t)(f->ensemble != NULL ? f->ensemble->members : 1), "leads_s", leads,
+        "quality_index", f->quality_index, "quality", f->quality, "frames",
         (json_int_t)j->past_count, "seconds", "read", j->load_s, "motion", f->motion_s, "features",
         f->features_s, "engine", f->engine_s, "fields", f->fields_s, "forecast", j->run_s, "write",
         j->write_s, "peak_bytes", (json_int_t)cli_peak_bytes(), "scores",
@@ -299,6 +332,7 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_method meth
 {
     const double start = sq_clock_s();
     SQ_TRY(open_engine(j, err));
+    SQ_TRY(set_ensemble(j, err));
     SQ_TRY(cli_frames_open(paths, &j->want->input, j->notes, &j->frames, err));
     SQ_TRY(cli_sources_open(&j->sources, &j->want->sources, j->notes, err));
     SQ_TRY(read_past(j, err));
@@ -339,6 +373,7 @@ static int run(int argc, char **argv)
                     .issue = SQUALL_TIME_NONE,
                     .now = sq_time_now(),
                     .threshold = 1.0,
+                    .members = 20,
                     .title = "Rain rate nowcast"};
     job j = {.want = &want, .notes = squall_notes_create()};
     squall_method method;
@@ -370,7 +405,22 @@ static int run(int argc, char **argv)
         {.name = "method",
          .argument = "NAME",
          .text = &want.method,
-         .help = "auto (default), model, extrapolation or persistence"},
+         .help = "auto (default), engine, extrapolation, sprog, steps or persistence"},
+        {.name = "members",
+         .argument = "N",
+         .number = &want.members,
+         .low = 1,
+         .high = SQUALL_ENSEMBLE_MEMBERS,
+         .help = "forecasts of the ensemble of steps (default 20)"},
+        {.name = "seed",
+         .argument = "S",
+         .number = &want.seed,
+         .low = 0,
+         .high = INT32_MAX,
+         .help = "of its random numbers (default 0); the same seed gives the same bits"},
+        {.name = "no-members",
+         .flag = &want.no_members,
+         .help = "write mean and probabilities of an ensemble, not its members"},
         {.name = "out", .argument = "FILE.nc", .text = &want.out, .help = "write CF-NetCDF"},
         {.name = "maps",
          .argument = "DIR",

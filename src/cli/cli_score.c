@@ -4,6 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+const squall_method cli_methods[CLI_METHODS] = {SQUALL_METHOD_MODEL, SQUALL_METHOD_EXTRAPOLATION,
+                                                SQUALL_METHOD_PERSISTENCE, SQUALL_METHOD_SPROG,
+                                                SQUALL_METHOD_STEPS};
+
 squall_status cli_scores_init(cli_scores *scores, const int32_t *leads_s, size_t lead_count,
                               squall_error *err)
 {

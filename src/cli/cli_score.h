@@ -4,7 +4,10 @@
 
 #include "cli/cli.h"
 
-enum { CLI_METHODS = 3 }; /* model, extrapolation, persistence: in that order */
+/* The methods in the order of every table: model, extrapolation, persistence, which are always
+ * compared, then those that are only where they were asked for. */
+enum { CLI_METHODS = 5, CLI_BASIC_METHODS = 3 };
+extern const squall_method cli_methods[CLI_METHODS];
 
 /* Sums of one method at one lead time. */
 typedef struct cli_score {

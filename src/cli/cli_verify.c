@@ -120,9 +120,6 @@ static squall_status prepare(job *j, squall_error *err)
 static squall_status score_issue(job *j, int64_t issue, const squall_field **past,
                                  squall_error *err)
 {
-    static const squall_method methods[CLI_METHODS] = {SQUALL_METHOD_MODEL,
-                                                       SQUALL_METHOD_EXTRAPOLATION,
-                                                       SQUALL_METHOD_PERSISTENCE};
     squall_status status = SQUALL_OK;
     squall_forecast *forecasts[CLI_METHODS] = {NULL};
     const squall_recipe *recipe = squall_nowcaster_recipe(j->nowcaster);
@@ -134,15 +131,15 @@ static squall_status score_issue(job *j, int64_t issue, const squall_field **pas
     const size_t count = cli_frames_range(&j->frames, issue - reach, issue, past);
     const squall_source source = {"radar", past, count};
     bool complete = count > 0;
-    for (size_t k = 0; complete && k < CLI_METHODS; k++) {
+    for (size_t k = 0; complete && k < CLI_BASIC_METHODS; k++) {
         if (k == 0 && j->engine == NULL) {
             continue;
         }
         SQ_TRY_GOTO(squall_nowcast_run(j->nowcaster, &source, 1, issue, j->leads_s, j->lead_count,
-                                       methods[k], &forecasts[k], j->notes, err));
+                                       cli_methods[k], &forecasts[k], j->notes, err));
         /* Methods are compared on the same issue times: one that fell back counts for none. */
-        complete = forecasts[k]->method == methods[k];
-        j->scores.names[k] = squall_method_name(methods[k]);
+        complete = forecasts[k]->method == cli_methods[k];
+        j->scores.names[k] = squall_method_name(cli_methods[k]);
     }
     if (complete) {
         SQ_TRY_GOTO(cli_scores_add(&j->scores, forecasts, &j->frames, j->want->tolerance, err));

@@ -97,16 +97,33 @@ static void choose(const squall_field *const *frames, size_t count, const squall
     s->newest = chosen[0];
 }
 
-/* Rates to dB above the least rain; dry cells and those beyond the grid lie below. */
+/* Whether it rains anywhere. */
+static bool is_wet(const sq_scales *s, const squall_field *frame)
+{
+    for (size_t i = 0; i < s->width * s->height; i++) {
+        if (frame->values[i] >= s->options.min_rate_mm_h) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rates to dB above the least rain; dry cells and those beyond the grid lie below. Where an older
+ * frame, carried here, has no coverage it is taken for what the newest says: what came in from
+ * outside has not faded. Taken for dry it would look as if it had, at every scale. A frame that is
+ * dry stays dry. */
 static void to_db(const sq_scales *s, const squall_field *frame, float *out)
 {
     const size_t full = sq_fft_width(s->fft), rows = sq_fft_height(s->fft);
     const float least = s->options.min_rate_mm_h, scale = 1.0f / least;
+    const bool fill = is_wet(s, frame);
     for (size_t row = 0; row < rows; row++) {
         float *to = out + row * full;
         const size_t width = row < s->height ? s->width : 0;
         for (size_t i = 0; i < width; i++) {
-            const float rate = frame->values[row * s->width + i];
+            const size_t at = row * s->width + i;
+            const bool seen = !fill || frame->mask[at] != SQUALL_CELL_NO_COVERAGE;
+            const float rate = seen ? frame->values[at] : s->newest->values[at];
             to[i] = rate >= least ? 10.0f * log10f(rate * scale) : -DRY_BELOW_DB;
         }
         for (size_t i = width; i < full; i++) {

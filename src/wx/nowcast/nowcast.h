@@ -27,4 +27,11 @@ SQUALL_MUST_USE squall_status sq_frames_select(const squall_source *sources, siz
                                                squall_notes *notes, squall_error *err);
 void sq_frames_free(sq_frames *frames);
 
+/** Fill the fields of `forecast` (and its ensemble) by a method that needs no engine.
+ * @param motion  NULL for persistence alone */
+SQUALL_MUST_USE squall_status sq_classic_run(squall_method method, const sq_frames *frames,
+                                             const squall_motion *motion,
+                                             const squall_ensemble_options *options,
+                                             squall_forecast *forecast, squall_error *err);
+
 #endif /* SQ_WX_NOWCAST_NOWCAST_H */

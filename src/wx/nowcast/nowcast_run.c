@@ -1,5 +1,4 @@
 /* wx/nowcast/nowcast_run.c - the forecast itself: engine, else extrapolation, else persistence. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@ struct squall_nowcaster {
     size_t profile;
     squall_tensor input, output; /* owned data, of that profile */
     int32_t threads;
+    squall_ensemble_options ensemble;
 };
 
 /* One run's materials. */
@@ -32,35 +32,6 @@ typedef struct run {
     squall_notes *notes;
     squall_error *err;
 } run;
-
-const char *squall_method_name(squall_method method)
-{
-    switch (method) {
-    case SQUALL_METHOD_AUTO:
-        return "auto";
-    case SQUALL_METHOD_PERSISTENCE:
-        return "persistence";
-    case SQUALL_METHOD_EXTRAPOLATION:
-        return "extrapolation";
-    case SQUALL_METHOD_MODEL:
-        return "model";
-    }
-    return "unknown";
-}
-
-void squall_forecast_destroy(squall_forecast **forecast)
-{
-    if (forecast == NULL || *forecast == NULL) {
-        return;
-    }
-    for (size_t i = 0; (*forecast)->fields != NULL && i < (*forecast)->count; i++) {
-        squall_field_destroy(&(*forecast)->fields[i]);
-    }
-    sq_free((*forecast)->fields);
-    sq_free((*forecast)->leads_s);
-    sq_free(*forecast);
-    *forecast = NULL;
-}
 
 /* The network must have one input and one output with the recipe's channels, under every profile.
  */
@@ -102,6 +73,8 @@ squall_status squall_nowcaster_create(squall_engine *engine, int32_t threads,
     nowcaster->engine = engine;
     nowcaster->threads = threads;
     nowcaster->profile = SIZE_MAX;
+    squall_ensemble_options_init(&nowcaster->ensemble);
+    nowcaster->ensemble.threads = threads;
     if (engine != NULL) {
         const char *recipe = squall_engine_recipe(engine);
         if (recipe == NULL) {
@@ -118,6 +91,24 @@ squall_status squall_nowcaster_create(squall_engine *engine, int32_t threads,
 done:
     squall_nowcaster_destroy(&nowcaster);
     return status;
+}
+
+squall_status squall_nowcaster_set_ensemble(squall_nowcaster *nowcaster,
+                                            const squall_ensemble_options *options,
+                                            squall_error *err)
+{
+    squall_ensemble_options_init(&nowcaster->ensemble);
+    if (options != NULL) {
+        if (options->struct_size < sizeof options->struct_size) {
+            return sq_fail(err, SQUALL_E_ARGUMENT, "ensemble options",
+                           "struct_size is %u; call squall_ensemble_options_init() first",
+                           (unsigned)options->struct_size);
+        }
+        const size_t size = options->struct_size, known = sizeof nowcaster->ensemble;
+        memcpy(&nowcaster->ensemble, options, size < known ? size : known);
+    }
+    nowcaster->ensemble.threads = nowcaster->threads;
+    return SQUALL_OK;
 }
 
 static void drop_context(squall_nowcaster *nowcaster)
@@ -197,28 +188,6 @@ squall_status squall_nowcast_motion(const squall_source *sources, size_t source_
     const squall_status status = find_motion(&frames, threads, out, &used, err);
     sq_frames_free(&frames);
     return status;
-}
-
-static squall_status persist(run *r)
-{
-    for (size_t i = 0; i < r->forecast->count; i++) {
-        squall_field *out = r->forecast->fields[i];
-        const squall_field *latest = r->frames.latest;
-        const size_t cells = out->grid.width * out->grid.height;
-        memcpy(out->values, latest->values, cells * sizeof *out->values);
-        memcpy(out->mask, latest->mask, cells * sizeof *out->mask);
-        out->valid_time = latest->valid_time + r->forecast->leads_s[i];
-    }
-    return SQUALL_OK;
-}
-
-static squall_status extrapolate(run *r)
-{
-    squall_advect_options options;
-    squall_advect_options_init(&options);
-    options.threads = r->nowcaster->threads;
-    return squall_advect_series(r->frames.latest, r->motion, r->forecast->leads_s,
-                                r->forecast->count, &options, r->forecast->fields, r->err);
 }
 
 /* Have a context for one forecast on the grid, by the profile that fits; false, with a note, when
@@ -396,7 +365,7 @@ static void describe_quality(run *r, squall_method wanted)
     if (f->method == SQUALL_METHOD_MODEL && r->features.wanted > 0) {
         f->quality_index = ((double)r->features.exact + 0.5 * (double)r->features.replaced) /
                            (double)r->features.wanted;
-    } else if (f->method == SQUALL_METHOD_EXTRAPOLATION) {
+    } else if (f->method != SQUALL_METHOD_PERSISTENCE && f->method != SQUALL_METHOD_MODEL) {
         f->quality_index = seen >= 3 ? 1.0 : (double)seen / 3.0;
     }
     const bool lower = f->method < wanted;
@@ -465,14 +434,14 @@ static squall_status make_fields(run *r, squall_method method)
         SQ_TRY(try_model(r, &done));
         f->method = SQUALL_METHOD_MODEL;
     }
-    if (!done && r->motion != NULL && method >= SQUALL_METHOD_EXTRAPOLATION) {
-        SQ_TRY(extrapolate(r));
-        f->method = SQUALL_METHOD_EXTRAPOLATION;
-        done = true;
-    }
     if (!done) {
-        SQ_TRY(persist(r));
-        f->method = SQUALL_METHOD_PERSISTENCE;
+        const double began = sq_clock_s();
+        f->method = r->motion == NULL               ? SQUALL_METHOD_PERSISTENCE
+                    : method == SQUALL_METHOD_MODEL ? SQUALL_METHOD_EXTRAPOLATION
+                                                    : method;
+        SQ_TRY(
+            sq_classic_run(f->method, &r->frames, r->motion, &r->nowcaster->ensemble, f, r->err));
+        f->fields_s = sq_clock_s() - began;
     }
     for (size_t i = 0; i < f->count; i++) {
         snprintf(f->fields[i]->source, sizeof f->fields[i]->source, "squall %s",
@@ -502,9 +471,9 @@ squall_status squall_nowcast_run(squall_nowcaster *nowcaster, const squall_sourc
                            "must ascend, in seconds from 1 to 21600");
         }
     }
-    if ((unsigned)method > SQUALL_METHOD_MODEL) {
+    if ((unsigned)method >= SQUALL_METHODS) {
         return sq_fail(err, SQUALL_E_ARGUMENT, "method", "%d is none of 0 to %d", (int)method,
-                       SQUALL_METHOD_MODEL);
+                       SQUALL_METHODS - 1);
     }
     if (method == SQUALL_METHOD_AUTO) {
         method = nowcaster->engine != NULL ? SQUALL_METHOD_MODEL : SQUALL_METHOD_EXTRAPOLATION;

@@ -15,15 +15,11 @@
 #include <string.h>
 
 #include "wx/grid/grid.h"
-#include "wx/product/product.h"
+#include "wx/product/product_netcdf.h"
 
-#define RATE_STEP_MM_H 0.01f /* of the packed rates; 16 bits then reach 327.67 mm/h */
-#define RATE_MAX       32767
-#define RATE_FILL      ((short)-1)
-#define QUALITY_STEP   0.01f
-#define QUALITY_FILL   ((signed char)-1)
-#define CHUNK_SIDE     512
-#define DEFLATE_LEVEL  4
+#define QUALITY_STEP  0.01f
+#define QUALITY_FILL  ((signed char)-1)
+#define DEFLATE_LEVEL 4
 
 void sq_product_netcdf_run(void (*work)(void *), void *arg)
 {
@@ -36,37 +32,7 @@ void sq_product_netcdf_run(void (*work)(void *), void *arg)
     pthread_mutex_unlock(&netcdf_mutex);
 }
 
-/* A file being built. The first netCDF problem stays; after it nothing more is done. */
-typedef struct writer {
-    const squall_field *const *fields; /* [count] */
-    size_t count;
-    const squall_grid *grid;
-    squall_product_info info;
-    sq_product_crs crs;
-    int64_t reference_time;
-    bool has_windows, has_quality, has_lonlat;
-    size_t band_rows;
-
-    int nc;
-    int problem;       /* of netCDF */
-    const char *doing; /* what was being written at the first problem */
-    bool no_memory;
-    squall_status status; /* of everything; `err` says why */
-    squall_error *err;
-    NC_memio image; /* the file, when it is complete; from malloc */
-    int dims[3];    /* time, y, x */
-    int time, bounds, period, reference, x, y, lon, lat, mapping, rate, coverage, quality;
-} writer;
-
-#define NC(w, what, call)               \
-    do {                                \
-        if ((w)->problem == NC_NOERR) { \
-            (w)->doing = (what);        \
-            (w)->problem = (call);      \
-        }                               \
-    } while (0)
-
-static void put_text(writer *w, int variable, const char *name, const char *text)
+void sq_netcdf_put_text(sq_netcdf_writer *w, int variable, const char *name, const char *text)
 {
     char *clean = sq_product_text(text, "");
     w->no_memory = w->no_memory || clean == NULL;
@@ -77,31 +43,31 @@ static void put_text(writer *w, int variable, const char *name, const char *text
 }
 
 /* Pairs of name and text, up to a NULL name. */
-static void put_texts(writer *w, int variable, const char *const (*pairs)[2])
+void sq_netcdf_put_texts(sq_netcdf_writer *w, int variable, const char *const (*pairs)[2])
 {
     for (; (*pairs)[0] != NULL; pairs++) {
-        put_text(w, variable, (*pairs)[0], (*pairs)[1]);
+        sq_netcdf_put_text(w, variable, (*pairs)[0], (*pairs)[1]);
     }
 }
 
-static void define_variable(writer *w, const char *name, nc_type type, int rank, const int *dims,
-                            int *out)
+void sq_netcdf_define_variable(sq_netcdf_writer *w, const char *name, nc_type type, int rank,
+                               const int *dims, int *out)
 {
     NC(w, name, nc_def_var(w->nc, name, type, rank, dims, out));
 }
 
 /* Compressed, in pieces that a reader of one point need not pay much for. */
-static void define_storage(writer *w, const char *name, int variable, int rank)
+static void define_storage(sq_netcdf_writer *w, const char *name, int variable, int rank)
 {
-    size_t chunks[3] = {1, w->band_rows, CHUNK_SIDE};
-    if (w->grid->width < CHUNK_SIDE) {
-        chunks[2] = w->grid->width;
+    size_t chunks[4] = {1, 1, w->band_rows, SQ_NETCDF_CHUNK_SIDE};
+    if (w->grid->width < SQ_NETCDF_CHUNK_SIDE) {
+        chunks[3] = w->grid->width;
     }
-    NC(w, name, nc_def_var_chunking(w->nc, variable, NC_CHUNKED, chunks + (3 - rank)));
+    NC(w, name, nc_def_var_chunking(w->nc, variable, NC_CHUNKED, chunks + (4 - rank)));
     NC(w, name, nc_def_var_deflate(w->nc, variable, 1, 1, DEFLATE_LEVEL));
 }
 
-static void define_axis(writer *w, int variable, const char *axis, const char *unit,
+static void define_axis(sq_netcdf_writer *w, int variable, const char *axis, const char *unit,
                         const char *standard_name, const char *long_name)
 {
     const char *const texts[][2] = {{"standard_name", standard_name},
@@ -109,13 +75,13 @@ static void define_axis(writer *w, int variable, const char *axis, const char *u
                                     {"units", unit},
                                     {"axis", axis},
                                     {NULL, NULL}};
-    put_texts(w, variable, texts);
+    sq_netcdf_put_texts(w, variable, texts);
 }
 
-static void define_plane(writer *w)
+static void define_plane(sq_netcdf_writer *w)
 {
-    define_variable(w, "x", NC_DOUBLE, 1, &w->dims[2], &w->x);
-    define_variable(w, "y", NC_DOUBLE, 1, &w->dims[1], &w->y);
+    sq_netcdf_define_variable(w, "x", NC_DOUBLE, 1, &w->dims[2], &w->x);
+    sq_netcdf_define_variable(w, "y", NC_DOUBLE, 1, &w->dims[1], &w->y);
     if (w->crs.degrees) {
         define_axis(w, w->x, "X", "degrees_east", "longitude", "longitude of the cell's centre");
         define_axis(w, w->y, "Y", "degrees_north", "latitude", "latitude of the cell's centre");
@@ -132,26 +98,26 @@ static void define_plane(writer *w)
     int *const variables[2] = {&w->lon, &w->lat};
     const float fill = NC_FILL_FLOAT;
     for (size_t i = 0; i < 2; i++) {
-        define_variable(w, names[i][0], NC_FLOAT, 2, &w->dims[1], variables[i]);
+        sq_netcdf_define_variable(w, names[i][0], NC_FLOAT, 2, &w->dims[1], variables[i]);
         define_storage(w, names[i][0], *variables[i], 2);
         const char *const texts[][2] = {{"standard_name", names[i][1]},
                                         {"long_name", names[i][1]},
                                         {"units", i == 0 ? "degrees_east" : "degrees_north"},
                                         {NULL, NULL}};
-        put_texts(w, *variables[i], texts);
+        sq_netcdf_put_texts(w, *variables[i], texts);
         NC(w, names[i][0],
            nc_put_att_float(w->nc, *variables[i], "_FillValue", NC_FLOAT, 1, &fill));
     }
 }
 
-static void define_mapping(writer *w)
+static void define_mapping(sq_netcdf_writer *w)
 {
-    define_variable(w, w->crs.mapping, NC_INT, 0, NULL, &w->mapping);
-    put_text(w, w->mapping, "grid_mapping_name", w->crs.mapping);
+    sq_netcdf_define_variable(w, w->crs.mapping, NC_INT, 0, NULL, &w->mapping);
+    sq_netcdf_put_text(w, w->mapping, "grid_mapping_name", w->crs.mapping);
     for (size_t i = 0; i < w->crs.count; i++) {
         const sq_product_crs_attribute *attribute = &w->crs.attributes[i];
         if (attribute->text != NULL) {
-            put_text(w, w->mapping, attribute->name, attribute->text);
+            sq_netcdf_put_text(w, w->mapping, attribute->name, attribute->text);
         } else {
             NC(w, attribute->name,
                nc_put_att_double(w->nc, w->mapping, attribute->name, NC_DOUBLE, attribute->count,
@@ -159,23 +125,23 @@ static void define_mapping(writer *w)
         }
     }
     /* Not CF, but what several tools look for first. */
-    put_text(w, w->mapping, "proj4", w->grid->proj);
+    sq_netcdf_put_text(w, w->mapping, "proj4", w->grid->proj);
 }
 
-static void define_times(writer *w)
+static void define_times(sq_netcdf_writer *w)
 {
     char text[SQ_TIME_TEXT], unit[64];
     sq_time_format(w->reference_time, text);
     snprintf(unit, sizeof unit, "seconds since %.10s %.8s", text, text + 11);
 
-    define_variable(w, "time", NC_INT, 1, &w->dims[0], &w->time);
+    sq_netcdf_define_variable(w, "time", NC_INT, 1, &w->dims[0], &w->time);
     define_axis(w, w->time, "T", unit, "time", "time at which the field is valid");
-    put_text(w, w->time, "calendar", "standard");
+    sq_netcdf_put_text(w, w->time, "calendar", "standard");
     if (w->has_windows) {
         int dims[2] = {w->dims[0], 0};
         NC(w, "bnds", nc_def_dim(w->nc, "bnds", 2, &dims[1]));
-        put_text(w, w->time, "bounds", "time_bnds");
-        define_variable(w, "time_bnds", NC_INT, 2, dims, &w->bounds);
+        sq_netcdf_put_text(w, w->time, "bounds", "time_bnds");
+        sq_netcdf_define_variable(w, "time_bnds", NC_INT, 2, dims, &w->bounds);
     }
     if (w->info.issue_time == SQUALL_TIME_NONE) {
         return;
@@ -190,49 +156,52 @@ static void define_times(writer *w)
                                         {"units", "seconds since 1970-01-01 00:00:00"},
                                         {"calendar", "standard"},
                                         {NULL, NULL}};
-    define_variable(w, "forecast_period", NC_INT, 1, &w->dims[0], &w->period);
-    put_texts(w, w->period, period);
-    define_variable(w, "forecast_reference_time", NC_DOUBLE, 0, NULL, &w->reference);
-    put_texts(w, w->reference, reference);
+    sq_netcdf_define_variable(w, "forecast_period", NC_INT, 1, &w->dims[0], &w->period);
+    sq_netcdf_put_texts(w, w->period, period);
+    sq_netcdf_define_variable(w, "forecast_reference_time", NC_DOUBLE, 0, NULL, &w->reference);
+    sq_netcdf_put_texts(w, w->reference, reference);
 }
 
-/* What every variable on the grid says of its place and time. */
-static void define_on_grid(writer *w, const char *name, nc_type type, int *out)
+void sq_netcdf_define_on_grid(sq_netcdf_writer *w, const char *name, nc_type type, int before,
+                              int *out)
 {
-    define_variable(w, name, type, 3, w->dims, out);
-    define_storage(w, name, *out, 3);
-    put_text(w, *out, "grid_mapping", w->crs.mapping);
+    const int dims[4] = {before, w->dims[0], w->dims[1], w->dims[2]};
+    const int rank = before >= 0 ? 4 : 3;
+    sq_netcdf_define_variable(w, name, type, rank, dims + (4 - rank), out);
+    define_storage(w, name, *out, rank);
+    sq_netcdf_put_text(w, *out, "grid_mapping", w->crs.mapping);
     const bool issued = w->info.issue_time != SQUALL_TIME_NONE;
     char coordinates[64];
     snprintf(coordinates, sizeof coordinates, "%s%s%s",
              issued ? "forecast_reference_time forecast_period" : "",
              issued && w->has_lonlat ? " " : "", w->has_lonlat ? "lon lat" : "");
     if (coordinates[0] != '\0') {
-        put_text(w, *out, "coordinates", coordinates);
+        sq_netcdf_put_text(w, *out, "coordinates", coordinates);
     }
 }
 
-static void define_rate(writer *w)
+void sq_netcdf_define_rate(sq_netcdf_writer *w, const char *name, int before, const char *long_name,
+                           int *out)
 {
-    static const short fill = RATE_FILL;
-    static const float step = RATE_STEP_MM_H, zero = 0.0f;
+    static const short fill = SQ_NETCDF_RATE_FILL;
+    static const float step = SQ_NETCDF_RATE_STEP, zero = 0.0f;
     const char *const texts[][2] = {
         {"standard_name", "rainfall_rate"},
-        {"long_name", "rain rate"},
+        {"long_name", long_name},
         {"units", "mm h-1"},
         {"cell_methods", w->has_windows ? "time: mean" : "time: point"},
         {"ancillary_variables", w->has_quality ? "coverage quality" : "coverage"},
         {"comment", "Stored in steps of 0.01 mm h-1; rates above 327.67 mm h-1 are stored as "
                     "327.67 mm h-1. Dry cells are 0, cells without coverage are missing."},
         {NULL, NULL}};
-    define_on_grid(w, "precip_intensity", NC_SHORT, &w->rate);
-    NC(w, "_FillValue", nc_put_att_short(w->nc, w->rate, "_FillValue", NC_SHORT, 1, &fill));
-    NC(w, "scale_factor", nc_put_att_float(w->nc, w->rate, "scale_factor", NC_FLOAT, 1, &step));
-    NC(w, "add_offset", nc_put_att_float(w->nc, w->rate, "add_offset", NC_FLOAT, 1, &zero));
-    put_texts(w, w->rate, texts);
+    sq_netcdf_define_on_grid(w, name, NC_SHORT, before, out);
+    NC(w, "_FillValue", nc_put_att_short(w->nc, *out, "_FillValue", NC_SHORT, 1, &fill));
+    NC(w, "scale_factor", nc_put_att_float(w->nc, *out, "scale_factor", NC_FLOAT, 1, &step));
+    NC(w, "add_offset", nc_put_att_float(w->nc, *out, "add_offset", NC_FLOAT, 1, &zero));
+    sq_netcdf_put_texts(w, *out, texts);
 }
 
-static void define_coverage(writer *w)
+static void define_coverage(sq_netcdf_writer *w)
 {
     static const signed char flags[] = {SQUALL_CELL_NO_COVERAGE, SQUALL_CELL_DRY,
                                         SQUALL_CELL_VALUE};
@@ -243,24 +212,24 @@ static void define_coverage(writer *w)
         {"comment", "no_coverage: outside the reach of the observations. nothing_detected: covered "
                     "and dry. rate_given: a rate is given, which may be 0."},
         {NULL, NULL}};
-    define_on_grid(w, "coverage", NC_BYTE, &w->coverage);
+    sq_netcdf_define_on_grid(w, "coverage", NC_BYTE, -1, &w->coverage);
     NC(w, "flag_values",
        nc_put_att_schar(w->nc, w->coverage, "flag_values", NC_BYTE, sizeof flags, flags));
-    put_texts(w, w->coverage, texts);
+    sq_netcdf_put_texts(w, w->coverage, texts);
 }
 
-static void define_quality(writer *w)
+static void define_quality(sq_netcdf_writer *w)
 {
     static const signed char fill = QUALITY_FILL;
     static const float step = QUALITY_STEP, zero = 0.0f;
     const char *const texts[][2] = {{"long_name", "quality of the cell, 0 worst to 1 best"},
                                     {"units", "1"},
                                     {NULL, NULL}};
-    define_on_grid(w, "quality", NC_BYTE, &w->quality);
+    sq_netcdf_define_on_grid(w, "quality", NC_BYTE, -1, &w->quality);
     NC(w, "_FillValue", nc_put_att_schar(w->nc, w->quality, "_FillValue", NC_BYTE, 1, &fill));
     NC(w, "scale_factor", nc_put_att_float(w->nc, w->quality, "scale_factor", NC_FLOAT, 1, &step));
     NC(w, "add_offset", nc_put_att_float(w->nc, w->quality, "add_offset", NC_FLOAT, 1, &zero));
-    put_texts(w, w->quality, texts);
+    sq_netcdf_put_texts(w, w->quality, texts);
 }
 
 /* What a reader should turn to for the method. */
@@ -269,10 +238,18 @@ static const char *method_reference(const char *method)
     if (method != NULL && strcmp(method, "model") == 0) {
         return "The card of the model, which names its data and scores";
     }
+    if (method != NULL && strcmp(method, "sprog") == 0) {
+        return "Seed (2003), Journal of Applied Meteorology 42, 381-388; Pulkkinen et al. (2019), "
+               "Geoscientific Model Development 12, 4185-4219";
+    }
+    if (method != NULL && strcmp(method, "steps") == 0) {
+        return "Bowler et al. (2006), Quarterly Journal of the Royal Meteorological Society 132, "
+               "2127-2155; Pulkkinen et al. (2019), Geoscientific Model Development 12, 4185-4219";
+    }
     return "Germann and Zawadzki (2002), Monthly Weather Review 130, 2859-2873";
 }
 
-static void define_globals(writer *w)
+static void define_globals(sq_netcdf_writer *w)
 {
     const squall_product_info *info = &w->info;
     sq_text source = {0};
@@ -291,7 +268,7 @@ static void define_globals(writer *w)
         {"references", method_reference(info->method)},
         {"comment", "Times are UTC. y falls with the row: the first row is the northern one."},
         {NULL, NULL}};
-    put_texts(w, NC_GLOBAL, texts);
+    sq_netcdf_put_texts(w, NC_GLOBAL, texts);
     const char *const optional[][2] = {{"method", info->method},
                                        {"model", info->model},
                                        {"attribution", info->attribution},
@@ -299,7 +276,7 @@ static void define_globals(writer *w)
                                        {"quality", info->quality}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
         if (optional[i][1] != NULL) {
-            put_text(w, NC_GLOBAL, optional[i][0], optional[i][1]);
+            sq_netcdf_put_text(w, NC_GLOBAL, optional[i][0], optional[i][1]);
         }
     }
     if (isfinite(info->quality_index)) {
@@ -310,7 +287,7 @@ static void define_globals(writer *w)
     sq_text_free(&source);
 }
 
-static void define_all(writer *w)
+static void define_all(sq_netcdf_writer *w)
 {
     int old_fill;
     NC(w, "header", nc_redef(w->nc));
@@ -322,7 +299,14 @@ static void define_all(writer *w)
     define_times(w);
     define_plane(w);
     define_mapping(w);
-    define_rate(w);
+    if (w->ensemble.members > 0) {
+        /* The mean comes first: a reader that takes one field of rain takes that. */
+        sq_netcdf_define_rate(w, "precip_intensity_mean", -1, "rain rate, mean of the members",
+                              &w->rate);
+    } else {
+        sq_netcdf_define_rate(w, "precip_intensity", -1, "rain rate", &w->rate);
+    }
+    sq_netcdf_define_ensemble(w);
     define_coverage(w);
     if (w->has_quality) {
         define_quality(w);
@@ -330,7 +314,7 @@ static void define_all(writer *w)
     NC(w, "header", nc_enddef(w->nc));
 }
 
-static void put_times(writer *w)
+static void put_times(sq_netcdf_writer *w)
 {
     for (size_t i = 0; i < w->count; i++) {
         /* The caller's times were checked to be within a few years of the reference. */
@@ -351,7 +335,7 @@ static void put_times(writer *w)
     }
 }
 
-static squall_status put_axes(writer *w, squall_error *err)
+static squall_status put_axes(sq_netcdf_writer *w, squall_error *err)
 {
     const squall_grid *grid = w->grid;
     const size_t longer = grid->width > grid->height ? grid->width : grid->height;
@@ -378,7 +362,7 @@ static float store_degrees(double degrees)
 }
 
 /* Longitude and latitude of every cell, a band at a time. */
-static squall_status put_lonlat(writer *w, squall_error *err)
+static squall_status put_lonlat(sq_netcdf_writer *w, squall_error *err)
 {
     const squall_grid *grid = w->grid;
     const size_t band = w->band_rows * grid->width;
@@ -417,14 +401,14 @@ done:
     return status;
 }
 
-static short pack_rate(uint8_t mask, float rate)
+short sq_netcdf_pack_rate(uint8_t mask, float rate)
 {
     if (mask == SQUALL_CELL_NO_COVERAGE || isnan(rate)) {
-        return RATE_FILL;
+        return SQ_NETCDF_RATE_FILL;
     }
     /* In double: 0.285 mm/h must not become 0.28 by the rounding of a float product. */
     const double steps = rint((double)rate / 0.01);
-    return steps <= 0.0 ? 0 : steps >= RATE_MAX ? RATE_MAX : (short)steps;
+    return steps <= 0.0 ? 0 : steps >= SQ_NETCDF_RATE_MAX ? SQ_NETCDF_RATE_MAX : (short)steps;
 }
 
 static signed char pack_coverage(uint8_t mask, float rate)
@@ -445,7 +429,7 @@ static signed char pack_quality(const float *quality, size_t at)
 
 /* Rates, flags and quality, a band at a time: a band is one row of chunks, so that each chunk is
  * compressed once. */
-static squall_status put_fields(writer *w, squall_error *err)
+static squall_status put_fields(sq_netcdf_writer *w, squall_error *err)
 {
     const squall_grid *grid = w->grid;
     const size_t band = w->band_rows * grid->width;
@@ -464,10 +448,10 @@ static squall_status put_fields(writer *w, squall_error *err)
             const size_t start[3] = {t, first, 0}, size[3] = {1, rows, grid->width};
             const size_t from = first * grid->width, cells = rows * grid->width;
             for (size_t i = 0; i < cells; i++) {
-                rates[i] = pack_rate(field->mask[from + i], field->values[from + i]);
+                rates[i] = sq_netcdf_pack_rate(field->mask[from + i], field->values[from + i]);
                 flags[i] = pack_coverage(field->mask[from + i], field->values[from + i]);
             }
-            NC(w, "precip_intensity", nc_put_vara_short(w->nc, w->rate, start, size, rates));
+            NC(w, "rain rate", nc_put_vara_short(w->nc, w->rate, start, size, rates));
             NC(w, "coverage", nc_put_vara_schar(w->nc, w->coverage, start, size, flags));
             if (w->has_quality) {
                 for (size_t i = 0; i < cells; i++) {
@@ -509,12 +493,12 @@ static squall_status check_fields(const squall_field *const *fields, size_t coun
 }
 
 /* Learn what the file will have, from fields that have passed the check. */
-static squall_status plan(writer *w, squall_error *err)
+static squall_status plan(sq_netcdf_writer *w, squall_error *err)
 {
     w->grid = &w->fields[0]->grid;
     SQ_TRY(sq_product_crs_read(w->grid->proj, &w->crs, err));
     w->has_lonlat = !w->crs.degrees;
-    w->band_rows = w->grid->height < CHUNK_SIDE ? w->grid->height : CHUNK_SIDE;
+    w->band_rows = w->grid->height < SQ_NETCDF_CHUNK_SIDE ? w->grid->height : SQ_NETCDF_CHUNK_SIDE;
     w->reference_time =
         w->info.issue_time != SQUALL_TIME_NONE ? w->info.issue_time : w->fields[0]->valid_time;
     w->has_windows = true;
@@ -544,7 +528,8 @@ static bool create_empty(NC_memio *image)
     ssize_t size = -1;
     if (H5Pset_fapl_core(access, 4096, 0) >= 0 &&
         H5Pset_link_creation_order(creation, order) >= 0 &&
-        H5Pset_attr_creation_order(creation, order) >= 0) {
+        H5Pset_attr_creation_order(creation, order) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0) { /* the same fields, the same bytes */
         file = H5Fcreate("squall.nc", H5F_ACC_TRUNC, creation, access);
     }
     if (file >= 0 && H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0) {
@@ -572,7 +557,7 @@ static bool create_empty(NC_memio *image)
 /* All of it, into the writer's image. */
 static void build(void *arg)
 {
-    writer *w = arg;
+    sq_netcdf_writer *w = arg;
     squall_error *err = w->err;
     NC_memio empty = {0};
     w->doing = "empty file";
@@ -590,6 +575,9 @@ static void build(void *arg)
     if (w->status == SQUALL_OK) {
         w->status = put_fields(w, err);
     }
+    if (w->status == SQUALL_OK) {
+        w->status = sq_netcdf_put_ensemble(w, err);
+    }
     const int problem = nc_close_memio(w->nc, &w->image);
     NC(w, "closing", problem);
 done:
@@ -606,9 +594,17 @@ done:
 squall_status squall_netcdf_write(const char *path, const squall_field *const *fields, size_t count,
                                   const squall_product_info *info, squall_error *err)
 {
-    writer w = {.fields = fields, .count = count, .err = err};
+    return squall_netcdf_write_ensemble(path, fields, count, NULL, info, err);
+}
+
+squall_status squall_netcdf_write_ensemble(const char *path, const squall_field *const *fields,
+                                           size_t count, const squall_product_ensemble *ensemble,
+                                           const squall_product_info *info, squall_error *err)
+{
+    sq_netcdf_writer w = {.fields = fields, .count = count, .err = err};
     SQ_TRY(sq_product_info_read(info, &w.info, err));
     SQ_TRY(check_fields(fields, count, err));
+    SQ_TRY(sq_netcdf_check_ensemble(&w, ensemble, err));
     SQ_TRY(plan(&w, err));
     sq_product_netcdf_run(build, &w);
     squall_status status = w.status;

@@ -434,6 +434,39 @@ static void test_memory(void **state)
     release(&s);
 }
 
+/* Rain that only moves does not fade, though its older frames, carried, do not reach the rim where
+ * the newest has rain: that it comes in from outside says nothing of how long it lasts. */
+static void test_rain_from_outside(void **state)
+{
+    (void)state;
+    scene s = make_scene(1, 1, 1);
+    squall_field *out[LEADS];
+    for (int k = 0; k < 3; k++) {
+        for (int i = 0; i < CELLS; i++) {
+            const double x = i % WIDTH - 8.0 * k, y = i / WIDTH;
+            const double rain = 6.0 * sin(0.31 * x + 0.1) * sin(0.23 * y);
+            s.frames[k]->values[i] = rain > 0.1 ? (float)rain : 0.0f;
+            s.frames[k]->mask[i] = rain > 0.1 ? SQUALL_CELL_VALUE : SQUALL_CELL_DRY;
+        }
+    }
+    for (size_t i = 0; i < CELLS; i++) {
+        s.motion->u[i] = 8.0f / STEP_S;
+    }
+    run_sprog(&s, out);
+    const double newest = mean_of(s.frames[2]);
+    double difference = 0.0, known = 0.0;
+    for (int i = 0; i < CELLS; i++) { /* after one step, eight columns on */
+        if (i % WIDTH >= 8) {
+            difference += fabs((double)out[0]->values[i] - (double)s.frames[2]->values[i - 8]);
+            known += (double)s.frames[2]->values[i - 8];
+        }
+    }
+    assert_true(newest > 0.0 && known > 0.0);
+    assert_true(difference < 0.05 * known);
+    destroy_all(out);
+    release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_dry),         cmocka_unit_test(test_sprog_holds),
         cmocka_unit_test(test_sprog_fades), cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_ways),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_memory)};
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_rain_from_outside),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -265,7 +265,7 @@ static void test_all_dry(void **state)
             }
         }
     }
-    for (int method = SQUALL_METHOD_PERSISTENCE; method <= SQUALL_METHOD_MODEL; method++) {
+    for (int method = SQUALL_METHOD_PERSISTENCE; method < SQUALL_METHODS; method++) {
         squall_forecast *out = forecast(nowcaster, &f, (squall_method)method, notes);
         assert_int_equal(out->method, method);
         assert_true(out->quality_index == 1.0);
@@ -552,10 +552,13 @@ static void test_refusals(void **state)
         size_t count;
         squall_method method;
     } cases[] = {
-        {falling, 2, SQUALL_METHOD_AUTO}, {zero, 1, SQUALL_METHOD_AUTO},
-        {far, 1, SQUALL_METHOD_AUTO},     {twice, 2, SQUALL_METHOD_AUTO},
-        {falling, 0, SQUALL_METHOD_AUTO}, {falling, 1025, SQUALL_METHOD_AUTO},
-        {NULL, 0, (squall_method)4},
+        {falling, 2, SQUALL_METHOD_AUTO},
+        {zero, 1, SQUALL_METHOD_AUTO},
+        {far, 1, SQUALL_METHOD_AUTO},
+        {twice, 2, SQUALL_METHOD_AUTO},
+        {falling, 0, SQUALL_METHOD_AUTO},
+        {falling, 1025, SQUALL_METHOD_AUTO},
+        {NULL, 0, (squall_method)SQUALL_METHODS},
     };
     frames f = make_frames(3, 300);
     const squall_source radar = radar_of(&f), other = {"satellite", radar.frames, radar.count};
