@@ -5,7 +5,8 @@
 set(SQUALL_HEADER_MODULES
     "<hdf5.h=hdf5" "<netcdf.h=netcdf" "<eccodes.h=eccodes" "<tiffio.h=libtiff-4"
     "<libdeflate.h=libdeflate" "<proj.h=proj" "<sodium.h=libsodium"
-    "<cairo=cairo" "<ft2build.h=freetype2" "<jansson.h=jansson")
+    "<cairo=cairo" "<ft2build.h=freetype2" "<jansson.h=jansson"
+    "<microhttpd.h=libmicrohttpd" "<ini.h=inih" "<sqlite3.h=sqlite3")
 
 # squall_rooms(): make the target sq_<room> (slashes as underscores) of every room that has a source.
 # Sets SQUALL_ROOMS to the target names, in the order of LAYERS.

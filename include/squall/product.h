@@ -38,7 +38,8 @@ SQUALL_API void squall_product_info_init(squall_product_info *info);
  * complete.
  * @param fields  borrowed; `count` rain-rate fields on one grid, times ascending
  * @param info    borrowed; optional
- * Threads: calls take their turn; none may run beside another use of the netCDF library.
+ * Threads: calls take their turn, with each other and with squall_file_read() and its like; none
+ * may run beside another program part's use of the netCDF library.
  * Memory: the compressed file, and 10 MB for each 1000 columns.
  * @return SQUALL_OK; SQUALL_E_ARGUMENT; SQUALL_E_SHAPE; SQUALL_E_LIMIT; SQUALL_E_UNSUPPORTED (a
  *         projection CF has no name for); SQUALL_E_IO (no space, among others: an older file

@@ -185,3 +185,15 @@ void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count)
         }
     }
 }
+
+static pthread_mutex_t formats_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void sq_formats_lock(void)
+{
+    pthread_mutex_lock(&formats_mutex);
+}
+
+void sq_formats_unlock(void)
+{
+    pthread_mutex_unlock(&formats_mutex);
+}

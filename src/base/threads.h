@@ -26,4 +26,9 @@ int sq_pool_threads(const sq_pool *pool);
  * one by one as threads become free. A NULL pool runs them here. No allocation, no lock taken. */
 void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count);
 
+/** The one lock of the libraries of file formats (HDF5, netCDF, ecCodes), which share tables that
+ * two threads must not change at once: whoever calls them holds it. Not recursive. */
+void sq_formats_lock(void);
+void sq_formats_unlock(void);
+
 #endif /* SQ_BASE_THREADS_H */

@@ -9,7 +9,8 @@ static const cli_command *const commands[] = {&cli_info,     &cli_build,        
                                               &cli_inspect,  &cli_bench,         &cli_features,
                                               &cli_forecast, &cli_verify,        &cli_keygen,
                                               &cli_sign,     &cli_verify_engine, &cli_tactics,
-                                              &cli_refit,    &cli_compare,       &cli_reduce};
+                                              &cli_refit,    &cli_compare,       &cli_reduce,
+                                              &cli_serve};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_version(void)

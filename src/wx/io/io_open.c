@@ -1,6 +1,5 @@
 /* wx/io/io_open.c - which reader takes a file, told by content; and the public face of all. */
 #include <locale.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,18 +27,14 @@ struct squall_file {
     char text[SQ_IO_FORMAT_TEXT];
 };
 
-/* The libraries below are not all safe to run twice at once, and none may be entered by two of our
- * threads: this is the one mutable global of the room. */
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
-
 void sq_io_lock(void)
 {
-    pthread_mutex_lock(&library_lock);
+    sq_formats_lock();
 }
 
 void sq_io_unlock(void)
 {
-    pthread_mutex_unlock(&library_lock);
+    sq_formats_unlock();
 }
 
 /* What surrounds every call of a reader: the lock for those that need it, and the C locale, in

@@ -60,4 +60,29 @@ char *sq_product_text(const char *text, const char *fallback);
  * do. */
 void sq_product_netcdf_run(void (*work)(void *), void *arg);
 
+/* Pictures whose pixels are numbers of colours: tiles. */
+enum {
+    SQ_TILE_CLEAR = 0,    /* dry, or less than the first class: nothing is drawn */
+    SQ_TILE_CLASSES = 10, /* 1..10: the classes of rain, as on the maps */
+    SQ_TILE_NO_COVERAGE = 11,
+    SQ_TILE_COLOURS = 12
+};
+
+/** The number of a rate's colour; SQ_TILE_NO_COVERAGE for NaN. */
+uint8_t sq_tile_colour(float rate_mm_h);
+/** Colour `index` as 0xAARRGGBB, and the rate that its class begins with (mm/h; 0 for others). */
+uint32_t sq_tile_argb(size_t index, double *from_mm_h);
+
+/**
+ * Encode pixels as an indexed PNG.
+ *
+ * @param pixels   borrowed; [height][width], numbers below `colours`
+ * @param palette  borrowed; [colours], 0xAARRGGBB; at most 256
+ * @param out      given (sq_free), `*size` bytes
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT (a side of 0 or above 8192, no colours); SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE squall_status sq_png_encode(const uint8_t *pixels, size_t width, size_t height,
+                                            const uint32_t *palette, size_t colours,
+                                            unsigned char **out, size_t *size, squall_error *err);
+
 #endif /* SQ_WX_PRODUCT_PRODUCT_H */

@@ -9,7 +9,6 @@
 #include <math.h>
 #include <netcdf.h>
 #include <netcdf_mem.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +22,12 @@
 
 void sq_product_netcdf_run(void (*work)(void *), void *arg)
 {
-    static pthread_mutex_t netcdf_mutex = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&netcdf_mutex);
+    sq_formats_lock();
     /* HDF5 prints each failure, and netCDF tries things that fail. It silences HDF5 itself, and for
      * good, but only in the thread that it was first used in. */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     work(arg);
-    pthread_mutex_unlock(&netcdf_mutex);
+    sq_formats_unlock();
 }
 
 void sq_netcdf_put_text(sq_netcdf_writer *w, int variable, const char *name, const char *text)

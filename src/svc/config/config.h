@@ -1,0 +1,148 @@
+/* svc/config/config.h - the configuration file of the service, read and checked. */
+#ifndef SQ_SVC_CONFIG_CONFIG_H
+#define SQ_SVC_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+#define SQ_CONFIG_NAME  48
+#define SQ_CONFIG_TEXT  200
+#define SQ_CONFIG_ITEMS 256 /* sections of one kind */
+#define SQ_CONFIG_LIST  16  /* names in one list */
+
+/** [server]. Every member has the name of its key; units stand in the names. */
+typedef struct sq_config_server {
+    char listen[SQ_CONFIG_TEXT]; /* addresses with commas */
+    char base_url[SQ_CONFIG_TEXT];
+    char cors[SQ_CONFIG_TEXT];
+    char data[SQ_CONFIG_TEXT]; /* folder of catalogue, products and pushed files */
+    char log_level[SQ_CONFIG_NAME];
+    char title[SQ_CONFIG_TEXT], institution[SQ_CONFIG_TEXT], license[SQ_CONFIG_TEXT];
+    int32_t http_threads, connections, per_address, idle_s, stop_s;
+    int32_t workers, threads;
+    int32_t push_mb; /* largest pushed file */
+} sq_config_server;
+
+/** [limits] */
+typedef struct sq_config_limits {
+    char anonymous[SQ_CONFIG_NAME]; /* role of callers without a key: none, read, infer */
+    double rate_per_s, burst;       /* of callers without a key, by address */
+    int32_t values;                 /* of one answer, thousands */
+    bool operate_tcp;               /* keys of role operate count on TCP, too */
+} sq_config_limits;
+
+/** [retention] */
+typedef struct sq_config_retention {
+    double products_gb, products_days, catalogue_days, inbox_hours;
+} sq_config_retention;
+
+/** [replay] */
+typedef struct sq_config_replay {
+    double speed;
+    char start[SQ_CONFIG_NAME];
+    bool loop;
+} sq_config_replay;
+
+/** [key NAME] */
+typedef struct sq_config_key {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char role[SQ_CONFIG_NAME]; /* read, infer, operate */
+    char hash[SQ_CONFIG_TEXT]; /* BLAKE2b, 64 hexadecimal digits */
+    double rate_per_s, burst;
+} sq_config_key;
+
+/** [source NAME]: where files come from. */
+typedef struct sq_config_source {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char watch[SQ_CONFIG_TEXT], replay[SQ_CONFIG_TEXT];
+    char quantity[SQ_CONFIG_NAME];
+    char attribution[SQ_CONFIG_TEXT];
+    bool push;
+    int32_t settle_ms, future_s;
+    double zr_a, zr_b, max_rate_mm_h;
+} sq_config_source;
+
+/** [engine NAME] */
+typedef struct sq_config_engine {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char file[SQ_CONFIG_TEXT], trusted_keys[SQ_CONFIG_TEXT];
+} sq_config_engine;
+
+/** [region NAME] */
+typedef struct sq_config_region {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char title[SQ_CONFIG_TEXT];
+    char radar[SQ_CONFIG_NAME];
+    char sources[SQ_CONFIG_TEXT]; /* names with commas */
+    char engines[SQ_CONFIG_TEXT]; /* names with commas, the best first */
+    char method[SQ_CONFIG_NAME];
+    char window[SQ_CONFIG_NAME];    /* COL,ROW,WIDTH,HEIGHT */
+    char grid_proj[SQ_CONFIG_TEXT]; /* a grid of its own */
+    double grid_left, grid_top, grid_cell;
+    int32_t grid_width, grid_height;
+    int32_t cadence_s, deadline_s, max_age_min, history_min, instances;
+    char leads_min[SQ_CONFIG_TEXT];
+    double alarm_mm_h;
+    int32_t alarm_cells;
+} sq_config_region;
+
+/** [location NAME]: a city. */
+typedef struct sq_config_location {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char title[SQ_CONFIG_TEXT];
+    double lon, lat;
+} sq_config_location;
+
+/** A whole file. Zeroed where nothing is, so that two may be compared byte by byte. */
+typedef struct sq_config {
+    char path[SQ_CONFIG_TEXT * 4];
+    sq_config_server server;
+    sq_config_limits limits;
+    sq_config_retention retention;
+    sq_config_replay replay;
+    sq_config_key *keys; /* owned, as all below */
+    sq_config_source *sources;
+    sq_config_engine *engines;
+    sq_config_region *regions;
+    sq_config_location *locations;
+    size_t key_count, source_count, engine_count, region_count, location_count;
+} sq_config;
+
+/**
+ * Read and check a configuration.
+ *
+ * @param problems  every thing that is wrong, each with file, line, section and key
+ * @param out       given (sq_config_destroy)
+ * @return SQUALL_OK; SQUALL_E_IO; SQUALL_E_FORMAT when there is any problem; SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE squall_status sq_config_read(const char *path, sq_config **out,
+                                             squall_notes *problems, squall_error *err);
+/** The same of text in memory; `path` is what messages call it. */
+SQUALL_MUST_USE squall_status sq_config_parse(const char *text, size_t length, const char *path,
+                                              sq_config **out, squall_notes *problems,
+                                              squall_error *err);
+void sq_config_destroy(sq_config **config);
+
+/** Whether two sections say the same, wherever they stand. */
+bool sq_config_region_equal(const sq_config_region *a, const sq_config_region *b);
+bool sq_config_source_equal(const sq_config_source *a, const sq_config_source *b);
+bool sq_config_engine_equal(const sq_config_engine *a, const sq_config_engine *b);
+
+/** Names of "a, b,c": at most SQ_CONFIG_LIST; returns how many, or SIZE_MAX when they are too many
+ * or too long. */
+size_t sq_config_split(const char *list, char names[SQ_CONFIG_LIST][SQ_CONFIG_NAME]);
+/** Whole numbers of "5,10,15", each within low..high; SIZE_MAX when they are none, or too many. */
+size_t sq_config_numbers(const char *list, int64_t low, int64_t high, int64_t *out, size_t room);
+
+/** The reference of all keys as Markdown tables; docs/serve.md holds it. */
+void sq_config_describe(sq_text *out);
+
+#endif /* SQ_SVC_CONFIG_CONFIG_H */
