@@ -10,6 +10,10 @@
 
 #include "squall/verify.h"
 
+#include "base/base.h"
+
+enum { SQ_VERIFY_MEMBERS = 1024 };
+
 /** A pair as it is scored; all borrowed. */
 typedef struct sq_verify_pair {
     const squall_field *forecast, *observation;
