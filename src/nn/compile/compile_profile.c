@@ -49,6 +49,9 @@ static squall_status prepare(const maker *make, uint32_t profile, sq_batch which
     if (status == SQUALL_OK && make->job->optimise) {
         status = sq_graph_optimise(copy, sq_ref_evaluate, speak ? make->job->notes : NULL, err);
     }
+    if (status == SQUALL_OK && make->job->optimise && !make->target->gpu) {
+        status = sq_graph_fuse(copy, sq_ref_evaluate, speak ? make->job->notes : NULL, err);
+    }
     if (status != SQUALL_OK) {
         sq_graph_destroy(&copy);
         return status;

@@ -5,8 +5,9 @@
 #include "nn/cpu/cpu_kernels.h"
 
 static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_winograd, sq_cpu_drivers_conv,
-                                              sq_cpu_drivers_point, sq_cpu_drivers_pool,
-                                              sq_cpu_drivers_shape};
+                                              sq_cpu_drivers_point,    sq_cpu_drivers_pool,
+                                              sq_cpu_drivers_shape,    sq_cpu_drivers_gates,
+                                              sq_cpu_drivers_depth};
 
 const sq_cpu_kernels *sq_cpu_pick(void)
 {

@@ -75,9 +75,10 @@ typedef struct sq_cpu_kernels {
     void (*winograd_input)(const sq_winograd_input *run);
     void (*winograd_output)(const sq_winograd_output *run);
     /** 3x3 weights [channels][9][blocks * L] to the 36 points [point][channels][blocks * L];
-     * `point` is the distance between points. */
-    void (*winograd_weights)(const float *weights, int32_t channels, int32_t blocks, float *to,
-                             ptrdiff_t point);
+     * `point` is the distance between points. `ahead` floats further on the next weights are
+     * fetched into the cache; 0: none are. */
+    void (*winograd_weights)(const float *weights, int32_t channels, int32_t blocks,
+                             ptrdiff_t ahead, float *to, ptrdiff_t point);
 
     /** Depthwise: out[pixels][L] = act(bias + sum over taps of in * weights[tap][L]). */
     void (*depthwise_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, ptrdiff_t in_pixel,
@@ -97,6 +98,21 @@ typedef struct sq_cpu_kernels {
                          const sq_cpu_act *act);
     void (*binary_pixel)(const float *a, const float *pixel, float *out, size_t pixels, sq_op op,
                          const sq_cpu_act *act);
+
+    /** One block of channels from plain planes and back: `channels` of the L lanes are real,
+     * `plane` is the distance of planes. Lanes without a channel become 0. */
+    void (*block_row)(const float *in, ptrdiff_t plane, int32_t channels, float *out,
+                      int32_t pixels);
+    void (*plain_row)(const float *in, float *out, ptrdiff_t plane, int32_t channels,
+                      int32_t pixels);
+    /** Gates of an LSTM cell, `gates` being i, f, o, g: kept = s(f) * cell + s(i) * tanh(g), hidden
+     * = s(o) * tanh(kept). `hidden` or `kept` may be NULL: not wanted. `kept` may be `cell`. */
+    void (*lstm_run)(const float *const gates[4], const float *cell, float *hidden, float *kept,
+                     size_t count);
+    /** Of a GRU cell: g * state, or with `fresh` (1 - g) * state + g * fresh; g = s(gate) with
+     * `squash`. */
+    void (*gru_run)(const float *gate, bool squash, const float *state, const float *fresh,
+                    float *out, size_t count);
 
     /** One row of max-pooling: windows of taps_y x taps_x within the input, all of it inside. */
     void (*max_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_pixel, int32_t taps_y,
@@ -138,7 +154,8 @@ typedef struct sq_cpu_driver {
 } sq_cpu_driver;
 
 extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_winograd[], sq_cpu_drivers_point[],
-    sq_cpu_drivers_pool[], sq_cpu_drivers_shape[]; /* each ends with op NONE */
+    sq_cpu_drivers_pool[], sq_cpu_drivers_shape[], sq_cpu_drivers_gates[],
+    sq_cpu_drivers_depth[]; /* each ends with op NONE */
 
 /** An empty tactic: all layouts PLAIN, nothing packed. */
 void sq_cpu_tactic(sq_tactic *tactic, const char *what);

@@ -206,39 +206,35 @@ static size_t reorder_tactics(const sq_step *step, int threads, sq_tactic *out, 
     return 1;
 }
 
-/* One block of channels of one image, a stretch of pixels at a time so that both sides stay cached.
- */
+/* A stretch of pixels of one block of channels of one image. */
+enum { STRETCH = 4096 };
+
+static size_t stretches_of(const squall_tensor *tensor)
+{
+    return ((size_t)sq_cpu_pixels(tensor) + STRETCH - 1) / STRETCH;
+}
+
 static void reorder_piece(void *arg, size_t index, int thread)
 {
-    enum { STRETCH = 256 };
     const sq_call *call = arg;
     const squall_tensor *in = &call->step->in[0], *out = &call->step->out[0];
-    const size_t lanes = (size_t)sq_cpu_pick()->lanes;
+    const sq_cpu_kernels *kernels = sq_cpu_pick();
+    const size_t lanes = (size_t)kernels->lanes, stretches = stretches_of(in);
     const size_t pixels = (size_t)sq_cpu_pixels(in), channels = (size_t)in->dims[1];
-    const size_t blocks = (channels + lanes - 1) / lanes;
-    const size_t n = index / blocks, first = index % blocks * lanes;
-    const size_t real = channels - first < lanes ? channels - first : lanes;
-    const bool block = in->layout == SQUALL_PLAIN;
-    const size_t plain_at = (n * channels + first) * pixels, blocked_at = index * pixels * lanes;
-    const float *from = (const float *)in->data + (block ? plain_at : blocked_at);
-    float *to = (float *)out->data + (block ? blocked_at : plain_at);
+    const size_t blocks = (channels + lanes - 1) / lanes, plane = index / stretches;
+    const size_t n = plane / blocks, first = plane % blocks * lanes;
+    const size_t p0 = index % stretches * STRETCH;
+    const int32_t count = (int32_t)(pixels - p0 < STRETCH ? pixels - p0 : STRETCH);
+    const int32_t real = (int32_t)(channels - first < lanes ? channels - first : lanes);
+    const size_t plain_at = (n * channels + first) * pixels + p0;
+    const size_t blocked_at = (plane * pixels + p0) * lanes;
     (void)thread;
-    for (size_t p0 = 0; p0 < pixels; p0 += STRETCH) {
-        const size_t p1 = p0 + STRETCH < pixels ? p0 + STRETCH : pixels;
-        for (size_t l = 0; l < real; l++) {
-            for (size_t p = p0; p < p1; p++) {
-                if (block) {
-                    to[p * lanes + l] = from[l * pixels + p];
-                } else {
-                    to[l * pixels + p] = from[p * lanes + l];
-                }
-            }
-        }
-        for (size_t l = real; block && l < lanes; l++) {
-            for (size_t p = p0; p < p1; p++) {
-                to[p * lanes + l] = 0.0f;
-            }
-        }
+    if (in->layout == SQUALL_PLAIN) {
+        kernels->block_row((const float *)in->data + plain_at, (ptrdiff_t)pixels, real,
+                           (float *)out->data + blocked_at, count);
+    } else {
+        kernels->plain_row((const float *)in->data + blocked_at, (float *)out->data + plain_at,
+                           (ptrdiff_t)pixels, real, count);
     }
 }
 
@@ -249,7 +245,7 @@ static squall_status reorder_run(const sq_call *call)
     const size_t blocks = ((size_t)in->dims[1] + lanes - 1) / lanes;
     if (squall_tensor_count(in) > 0) {
         sq_pool_run(call->pool, reorder_piece, (void *)(uintptr_t)call,
-                    blocks * (size_t)in->dims[0]);
+                    blocks * (size_t)in->dims[0] * stretches_of(in));
     }
     return SQUALL_OK;
 }

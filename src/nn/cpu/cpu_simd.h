@@ -22,9 +22,46 @@ typedef __m512 vf;
 #define vf_max(a, b)    _mm512_max_ps(a, b)
 #define vf_min(a, b)    _mm512_min_ps(a, b)
 #define vf_round(a)     _mm512_roundscale_ps(a, 0)
+/* a where x < limit, else b */
+static inline vf vf_below(vf x, vf limit, vf a, vf b)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), b, a);
+}
 typedef __m512i vi;
 #define vi_load(p)       _mm512_loadu_si512(p)
 #define vf_permute(p, i) _mm512_permutexvar_ps(i, _mm512_loadu_ps(p)) /* p[i] of each lane */
+/* Rows become columns: pairs, fours, then quarters of a vector find their places. */
+static inline void vf_transpose(vf r[LANES])
+{
+    vf t[LANES];
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < LANES; i += 4) {
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const vf a = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        const vf b = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        const vf c = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        const vf d = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+        t[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        t[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        t[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        r[i] = t[i];
+    }
+}
 /* 2^n for whole n from -126 to 127 */
 static inline vf vf_exp2i(vf n)
 {
@@ -47,9 +84,38 @@ typedef __m256 vf;
 #define vf_max(a, b)     _mm256_max_ps(a, b)
 #define vf_min(a, b)     _mm256_min_ps(a, b)
 #define vf_round(a)      _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+static inline vf vf_below(vf x, vf limit, vf a, vf b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, limit, _CMP_LT_OQ));
+}
 typedef __m256i vi;
 #define vi_load(p)       _mm256_loadu_si256((const void *)(p))
 #define vf_permute(p, i) _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), i)
+static inline void vf_transpose(vf r[LANES])
+{
+    vf t[LANES];
+#pragma GCC unroll 4
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < LANES; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i++) {
+        r[i] = t[i];
+    }
+}
 static inline vf vf_exp2i(vf n)
 {
     const __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
@@ -87,6 +153,11 @@ static inline vf vf_fma(vf a, vf b, vf c)
 #define vf_max(x, y)      VF_EACH2(vmaxq_f32, x, y)
 #define vf_min(x, y)      VF_EACH2(vminq_f32, x, y)
 #define vf_round(x)       ((vf){vrndnq_f32((x).a), vrndnq_f32((x).b)})
+static inline vf vf_below(vf x, vf limit, vf a, vf b)
+{
+    return (vf){vbslq_f32(vcltq_f32(x.a, limit.a), a.a, b.a),
+                vbslq_f32(vcltq_f32(x.b, limit.b), a.b, b.b)};
+}
 typedef struct vi {
     int32_t v[LANES];
 } vi;
@@ -166,6 +237,10 @@ static inline vf vf_round(vf a)
 {
     VF_LOOP(nearbyintf(a.v[i]));
 }
+static inline vf vf_below(vf x, vf limit, vf a, vf b)
+{
+    VF_LOOP(x.v[i] < limit.v[i] ? a.v[i] : b.v[i]);
+}
 typedef struct vi {
     int32_t v[LANES];
 } vi;
@@ -196,6 +271,25 @@ static inline vf vf_exp2i(vf n)
 #error "define SQ_SIMD_AVX512, SQ_SIMD_AVX2, SQ_SIMD_NEON or SQ_SIMD_C"
 #endif
 
+#if defined(SQ_SIMD_NEON) || defined(SQ_SIMD_C)
+/* Rows become columns. */
+static inline void vf_transpose(vf r[LANES])
+{
+    float from[LANES][LANES], to[LANES][LANES];
+    for (int i = 0; i < LANES; i++) {
+        vf_store(from[i], r[i]);
+    }
+    for (int i = 0; i < LANES; i++) {
+        for (int j = 0; j < LANES; j++) {
+            to[i][j] = from[j][i];
+        }
+    }
+    for (int i = 0; i < LANES; i++) {
+        r[i] = vf_load(to[i]);
+    }
+}
+#endif
+
 /* e^x, relative error below 2e-7: 2^n e^r with |r| <= ln(2)/2, the latter by its Taylor series to
  * the seventh power. Arguments are cut to where the result is a normal number. */
 static inline vf vf_exp(vf x)
@@ -224,16 +318,11 @@ static inline vf vf_sigmoid(vf x)
 /* tanh by the exponential; near 0, where that cancels, by its odd series. */
 static inline vf vf_tanh(vf x)
 {
-    float in[LANES], out[LANES];
-    const vf one = vf_set(1.0f);
+    const vf one = vf_set(1.0f), square = vf_mul(x, x);
     const vf e = vf_exp(vf_mul(x, vf_set(2.0f)));
-    vf_store(in, x);
-    vf_store(out, vf_sub(one, vf_div(vf_set(2.0f), vf_add(e, one))));
-    for (int i = 0; i < LANES; i++) {
-        const float s = in[i] * in[i];
-        const float series =
-            in[i] * (1.0f + s * (-1.0f / 3.0f + s * (2.0f / 15.0f + s * (-17.0f / 315.0f))));
-        out[i] = s < 0.015f ? series : out[i];
-    }
-    return vf_load(out);
+    vf series = vf_fma(square, vf_set(-17.0f / 315.0f), vf_set(2.0f / 15.0f));
+    series = vf_fma(square, series, vf_set(-1.0f / 3.0f));
+    series = vf_mul(x, vf_fma(square, series, one));
+    return vf_below(square, vf_set(0.015f), series,
+                    vf_sub(one, vf_div(vf_set(2.0f), vf_add(e, one))));
 }

@@ -237,6 +237,111 @@ static void binary_pixel(const float *a, const float *pixel, float *out, size_t 
     }
 }
 
+/* ------------------------------------------------------------------ plain and blocked */
+
+static void block_row(const float *in, ptrdiff_t plane, int32_t channels, float *out,
+                      int32_t pixels)
+{
+    int32_t i = 0;
+    for (; i + LANES <= pixels; i += LANES) {
+        vf r[LANES];
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++) {
+            r[l] = l < channels ? vf_load(in + l * plane + i) : vf_set(0.0f);
+        }
+        vf_transpose(r);
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++) {
+            vf_store(out + (ptrdiff_t)(i + l) * LANES, r[l]);
+        }
+    }
+    for (; i < pixels; i++) {
+        for (int l = 0; l < LANES; l++) {
+            out[(ptrdiff_t)i * LANES + l] = l < channels ? in[l * plane + i] : 0.0f;
+        }
+    }
+}
+
+static void plain_row(const float *in, float *out, ptrdiff_t plane, int32_t channels,
+                      int32_t pixels)
+{
+    int32_t i = 0;
+    for (; i + LANES <= pixels; i += LANES) {
+        vf r[LANES];
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++) {
+            r[l] = vf_load(in + (ptrdiff_t)(i + l) * LANES);
+        }
+        vf_transpose(r);
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++) {
+            if (l < channels) {
+                vf_store(out + l * plane + i, r[l]);
+            }
+        }
+    }
+    for (; i < pixels; i++) {
+        for (int l = 0; l < channels; l++) {
+            out[l * plane + i] = in[(ptrdiff_t)i * LANES + l];
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ gates of recurrent cells */
+
+KERNEL vf load_part(const float *from, size_t count)
+{
+    float part[LANES] = {0};
+    if (count >= LANES) {
+        return vf_load(from);
+    }
+    memcpy(part, from, count * sizeof *part);
+    return vf_load(part);
+}
+
+KERNEL void store_part(float *to, vf value, size_t count)
+{
+    float part[LANES];
+    if (count >= LANES) {
+        vf_store(to, value);
+        return;
+    }
+    vf_store(part, value);
+    memcpy(to, part, count * sizeof *part);
+}
+
+static void lstm_run(const float *const gates[4], const float *cell, float *hidden, float *kept,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i += LANES) {
+        const size_t left = count - i;
+        const vf in = vf_sigmoid(load_part(gates[0] + i, left));
+        const vf forget = vf_sigmoid(load_part(gates[1] + i, left));
+        const vf fresh = vf_tanh(load_part(gates[3] + i, left));
+        const vf now = vf_fma(forget, load_part(cell + i, left), vf_mul(in, fresh));
+        if (kept != NULL) {
+            store_part(kept + i, now, left);
+        }
+        if (hidden != NULL) {
+            const vf out = vf_sigmoid(load_part(gates[2] + i, left));
+            store_part(hidden + i, vf_mul(out, vf_tanh(now)), left);
+        }
+    }
+}
+
+static void gru_run(const float *gate, bool squash, const float *state, const float *fresh,
+                    float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i += LANES) {
+        const size_t left = count - i;
+        const vf raw = load_part(gate + i, left), g = squash ? vf_sigmoid(raw) : raw;
+        const vf old = load_part(state + i, left);
+        const vf kept = vf_mul(fresh != NULL ? vf_sub(vf_set(1.0f), g) : g, old);
+        store_part(out + i, fresh != NULL ? vf_fma(g, load_part(fresh + i, left), kept) : kept,
+                   left);
+    }
+}
+
 /* ------------------------------------------------------------------ pooling, resizing */
 
 static void max_row(const float *in, ptrdiff_t in_row, ptrdiff_t in_pixel, int32_t taps_y,
@@ -347,6 +452,10 @@ const sq_cpu_kernels TABLE = {
     .binary = binary,
     .binary_block = binary_block,
     .binary_pixel = binary_pixel,
+    .block_row = block_row,
+    .plain_row = plain_row,
+    .lstm_run = lstm_run,
+    .gru_run = gru_run,
     .max_row = max_row,
     .lerp_row = lerp_row,
     .reduce_channels = reduce_channels,

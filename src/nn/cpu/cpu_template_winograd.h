@@ -81,11 +81,14 @@ static void winograd_input(const sq_winograd_input *w)
     }
 }
 
-static void winograd_weights(const float *weights, int32_t channels, int32_t blocks, float *to,
-                             ptrdiff_t point)
+static void winograd_weights(const float *weights, int32_t channels, int32_t blocks,
+                             ptrdiff_t ahead, float *to, ptrdiff_t point)
 {
     const int32_t width = blocks * LANES;
     for (int32_t c = 0; c < channels; c++, weights += 9 * width) {
+        for (int32_t i = 0; ahead > 0 && i < 9 * width; i += 16) {
+            __builtin_prefetch(weights + ahead + i, 0, 2);
+        }
         for (int32_t l = 0; l < width; l += LANES, to += LANES) {
             vf half[6][3];
 #pragma GCC unroll 3

@@ -143,6 +143,10 @@ sq_graph_pass sq_pass_upsample;   /* a 1 x 1 convolution in front of a linear up
 sq_graph_pass sq_pass_fold_weights; /* last: weights held as integers that no pass took */
 sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
 
+/* Passes that make one node of several for backends that run them as one: */
+sq_graph_pass sq_pass_join;  /* Concat and enlarging into the 3 x 3 Conv behind them */
+sq_graph_pass sq_pass_depth; /* a depthwise Conv and the 1 x 1 Conv behind it */
+
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A
  * line for each pass that did something goes to `notes`. */
 SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
@@ -152,5 +156,9 @@ SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evalua
  * Types are to be inferred again. A line goes to `notes` when constants are beyond float16. */
 SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes,
                                                squall_error *err);
+
+/** Then those that make one node of several, in the same way. */
+SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                            squall_notes *notes, squall_error *err);
 
 #endif /* SQ_NN_GRAPH_GRAPH_H */

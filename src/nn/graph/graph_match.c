@@ -187,3 +187,27 @@ uint32_t sq_graph_add_ints(sq_graph *graph, const char *base, const int64_t *val
     }
     return number;
 }
+
+squall_status sq_graph_need_bias(sq_graph *graph, const sq_node *conv, uint32_t *out,
+                                 squall_error *err)
+{
+    squall_tensor zeros;
+    if (conv->in_count > 2 && conv->inputs[2] != SQ_NO_VALUE) {
+        *out = conv->inputs[2];
+        return SQUALL_OK;
+    }
+    const squall_tensor *weights = &graph->values[conv->inputs[1]].type;
+    const bool made = sq_tensor_make(weights->dtype, 1, &weights->dims[0], &zeros);
+    *out = SQ_NO_VALUE;
+    if (made) {
+        memset(zeros.data, 0, squall_tensor_bytes(&zeros));
+        *out = sq_graph_add_constant_beside(graph, graph->values[conv->inputs[1]].name, &zeros);
+    }
+    if (*out == SQ_NO_VALUE) {
+        if (made) {
+            sq_tensor_free(&zeros);
+        }
+        return sq_fail(err, SQUALL_E_MEMORY, conv->name, "no memory for its bias");
+    }
+    return SQUALL_OK;
+}

@@ -40,4 +40,8 @@ SQUALL_MUST_USE squall_status sq_graph_rewrite(sq_node *node, sq_op op, const ui
 /** A constant of int64 numbers, of rank 1; SQ_NO_VALUE when there is no memory. */
 uint32_t sq_graph_add_ints(sq_graph *graph, const char *base, const int64_t *values, size_t count);
 
+/** The bias of a Conv: its own, or zeros made for it. SQUALL_E_MEMORY. */
+SQUALL_MUST_USE squall_status sq_graph_need_bias(sq_graph *graph, const sq_node *conv,
+                                                 uint32_t *out, squall_error *err);
+
 #endif /* SQ_NN_GRAPH_GRAPH_MATCH_H */

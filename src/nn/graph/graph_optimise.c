@@ -52,3 +52,23 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
     }
     return SQUALL_OK;
 }
+
+squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate, squall_notes *notes,
+                            squall_error *err)
+{
+    static const struct {
+        sq_graph_pass *run;
+        const char *name, *did;
+    } passes[] = {
+        {sq_pass_join, "pass join", "convolutions read what was put together before them"},
+        {sq_pass_depth, "pass depth", "depthwise convolutions became one with the 1 x 1 behind"},
+    };
+    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
+        uint32_t changes = 0;
+        SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
+        if (changes > 0) {
+            sq_note(notes, passes[i].name, "%" PRIu32 " %s", changes, passes[i].did);
+        }
+    }
+    return SQUALL_OK;
+}

@@ -129,6 +129,27 @@ typedef struct sq_window {
  * and the global pools. */
 SQUALL_MUST_USE squall_status sq_op_window(const sq_step *step, sq_window *out, squall_error *err);
 
+/** A convolution over several images joined, as the Conv that it is: `in` is what that reads, its
+ * first input without data. Do not copy it: it points into itself. */
+typedef struct sq_conv_join {
+    squall_tensor in[3];
+    sq_step conv;
+} sq_conv_join;
+SQUALL_MUST_USE squall_status sq_op_conv_join(const sq_step *step, sq_conv_join *out,
+                                              squall_error *err);
+
+/** A depthwise convolution and the 1 x 1 behind it, as the two that they are; `middle` is what is
+ * between them, without data. Do not copy it: it points into itself. */
+#define SQ_CONV_DEPTH_ATTRS 16
+typedef struct sq_conv_depth {
+    squall_tensor first_in[3], middle, second_in[3];
+    sq_attr first_items[SQ_CONV_DEPTH_ATTRS], second_items[SQ_CONV_DEPTH_ATTRS]; /* lent */
+    sq_attrs first_attrs, second_attrs;
+    sq_step first, second;
+} sq_conv_depth;
+SQUALL_MUST_USE squall_status sq_op_conv_depth(const sq_step *step, sq_conv_depth *out,
+                                               squall_error *err);
+
 /** What Attention works on. */
 typedef struct sq_attention {
     int64_t batch, q_heads, kv_heads;         /* heads of the query share those of key and value */

@@ -92,6 +92,12 @@ static uint64_t times(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
 uint64_t sq_op_macs(const sq_step *step)
 {
     if (step->in_count < 2 || step->out_count < 1) {
@@ -100,7 +106,15 @@ uint64_t sq_op_macs(const sq_step *step)
     const squall_tensor *in = &step->in[0], *weights = &step->in[1], *out = &step->out[0];
     const uint64_t out_count = squall_tensor_count(out);
     uint64_t each;
+    sq_conv_join join;
+    sq_conv_depth pair;
     switch (step->op) {
+    case SQ_OP_SqConvJoin:
+        return sq_op_conv_join(step, &join, NULL) == SQUALL_OK ? sq_op_macs(&join.conv) : 0;
+    case SQ_OP_SqConvDepth:
+        return sq_op_conv_depth(step, &pair, NULL) == SQUALL_OK
+                   ? plus(sq_op_macs(&pair.first), sq_op_macs(&pair.second))
+                   : 0;
     case SQ_OP_Conv: /* an output is a sum over its group's channels and the kernel */
         each = 1;
         for (uint32_t i = 1; i < weights->rank; i++) {

@@ -1,11 +1,5 @@
 /* tests/unit/nn/cpu/test_cpu_conv.c - convolutions by every tactic, against sums in double. */
-#include "cpu_problem.h"
-
-typedef struct conv_case {
-    int64_t batch, channels, height, width, outputs, group;
-    int64_t kernel[2], stride[2], dilation[2], pads[4];
-    bool bias;
-} conv_case;
+#include "cpu_conv_case.h"
 
 static const conv_case conv_cases[] = {
     /* the plain 3x3, at sizes around tiles and blocks of channels */
@@ -38,151 +32,6 @@ static const conv_case conv_cases[] = {
     {1, 35, 17, 5, 35, 35, {5, 3}, {2, 1}, {1, 2}, {2, 2, 2, 2}, false},
     {1, 5, 3, 4, 15, 5, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
 };
-
-static void set_window(problem *p, const conv_case *c)
-{
-    assert_true(sq_attr_set_ints(&p->attrs, "strides", c->stride, 2));
-    assert_true(sq_attr_set_ints(&p->attrs, "dilations", c->dilation, 2));
-    assert_true(sq_attr_set_ints(&p->attrs, "pads", c->pads, 4));
-    assert_true(sq_attr_set_int(&p->attrs, "group", c->group));
-}
-
-static float at(const squall_tensor *t, int64_t n, int64_t c, int64_t y, int64_t x)
-{
-    if (y < 0 || x < 0 || y >= t->dims[2] || x >= t->dims[3]) {
-        return 0.0f;
-    }
-    return ((const float *)t->data)[((n * t->dims[1] + c) * t->dims[2] + y) * t->dims[3] + x];
-}
-
-/* Set what output (n, k, y, x) must be. */
-static void expect(problem *p, const sq_cpu_act *act, int64_t n, int64_t k, int64_t y, int64_t x,
-                   double sum, double magnitude, int64_t terms)
-{
-    const int64_t *dims = p->out[0].dims;
-    const size_t i = (size_t)(((n * dims[1] + k) * dims[2] + y) * dims[3] + x);
-    p->want[0][i] = act_double(act, sum);
-    p->allowed[0][i] = act_allowed(act, sum, ((double)terms + 2) * UNIT * magnitude);
-}
-
-static double bias_of(const problem *p, int64_t k)
-{
-    return p->step.in_count > 2 ? (double)((const float *)p->in[2].data)[k] : 0.0;
-}
-
-static void expect_conv(problem *p, const conv_case *c, const sq_cpu_act *act)
-{
-    const squall_tensor *in = &p->in[0], *w = &p->in[1], *out = &p->out[0];
-    const int64_t per_group = c->channels / c->group, outputs = c->outputs / c->group;
-    for (int64_t i = 0; i < (int64_t)squall_tensor_count(out); i++) {
-        const int64_t x = i % out->dims[3], y = i / out->dims[3] % out->dims[2];
-        const int64_t k = i / (out->dims[3] * out->dims[2]) % c->outputs;
-        const int64_t n = i / (out->dims[3] * out->dims[2]) / c->outputs;
-        double sum = bias_of(p, k), magnitude = fabs(sum);
-        for (int64_t ch = 0; ch < per_group; ch++) {
-            for (int64_t ty = 0; ty < c->kernel[0]; ty++) {
-                for (int64_t tx = 0; tx < c->kernel[1]; tx++) {
-                    const double term =
-                        (double)at(w, k, ch, ty, tx) *
-                        (double)at(in, n, k / outputs * per_group + ch,
-                                   y * c->stride[0] - c->pads[0] + ty * c->dilation[0],
-                                   x * c->stride[1] - c->pads[1] + tx * c->dilation[1]);
-                    sum += term;
-                    magnitude += fabs(term);
-                }
-            }
-        }
-        expect(p, act, n, k, y, x, sum, magnitude, per_group * c->kernel[0] * c->kernel[1]);
-    }
-}
-
-/* What Winograd's F(4x4, 3x3) may be off by: its rounding bound. Each result is a sum of products
- * of sums; with absolute values in the place of all factors the same sum bounds every term, and no
- * path from a number to a result has more roundings than the channels and what the three transforms
- * take: 8 for the input, 10 for the weights, 8 for the output, in two dimensions each. */
-static const double abs_input[6][6] = {{1, 1.5, 2, 1.5, 1, 0}, {0, 1, 0.5, 2.5, 1, 0},
-                                       {0, 1, 2.5, 0.5, 1, 0}, {0, 2, 1, 2, 1, 0},
-                                       {0, 0.5, 1, 0.5, 1, 0}, {0, 1, 1.5, 2, 1.5, 1}};
-static const double abs_weights[6][3] = {{1, 0, 0},
-                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                         {16 / 15.0, 8 / 15.0, 4 / 15.0},
-                                         {1 / 15.0, 2 / 15.0, 4 / 15.0},
-                                         {0, 0, 1}};
-static const double abs_output[4][6] = {{1, 1, 1, 1, 1, 0},
-                                        {0, 1, 1, 0.5, 2, 0},
-                                        {0, 1, 1, 0.25, 4, 0},
-                                        {0, 1, 1, 0.125, 8, 1}};
-
-/* Sums of absolute values at the 36 points, of one tile of one output channel. */
-static void bound_points(const problem *p, const conv_case *c, int64_t n, int64_t k, int64_t y,
-                         int64_t x, double points[6][6])
-{
-    memset(points, 0, 36 * sizeof(double));
-    for (int64_t ch = 0; ch < c->channels; ch++) {
-        for (int64_t i = 0; i < 36; i++) {
-            double input = 0, weight = 0;
-            for (int64_t j = 0; j < 36; j++) {
-                input += abs_input[i / 6][j / 6] * abs_input[i % 6][j % 6] *
-                         fabs((double)at(&p->in[0], n, ch, y - c->pads[0] + j / 6,
-                                         x - c->pads[1] + j % 6));
-            }
-            for (int64_t j = 0; j < 9; j++) {
-                weight += abs_weights[i / 6][j / 3] * abs_weights[i % 6][j % 3] *
-                          fabs((double)at(&p->in[1], k, ch, j / 3, j % 3));
-            }
-            points[i / 6][i % 6] += input * weight;
-        }
-    }
-}
-
-static void allow_winograd(problem *p, const conv_case *c, const sq_cpu_act *act)
-{
-    const int64_t *dims = p->out[0].dims;
-    const double roundings = (double)c->channels + 2 * (8 + 10 + 8) + 2;
-    p->allowed_winograd = calloc(squall_tensor_count(&p->out[0]), sizeof(double));
-    assert_non_null(p->allowed_winograd);
-    for (int64_t i = 0; i < (int64_t)squall_tensor_count(&p->out[0]); i++) {
-        const int64_t x = i % dims[3], y = i / dims[3] % dims[2];
-        const int64_t k = i / (dims[3] * dims[2]) % dims[1], n = i / (dims[3] * dims[2]) / dims[1];
-        double points[6][6], magnitude = fabs(bias_of(p, k));
-        if (x % 4 != 0 || y % 4 != 0) {
-            continue;
-        }
-        bound_points(p, c, n, k, y, x, points);
-        for (int64_t t = 0; t < 16; t++) {
-            const int64_t yy = y + t / 4, xx = x + t % 4;
-            double sum = magnitude;
-            for (int64_t j = 0; j < 36; j++) {
-                sum += abs_output[t / 4][j / 6] * abs_output[t % 4][j % 6] * points[j / 6][j % 6];
-            }
-            if (yy < dims[2] && xx < dims[3]) {
-                const int64_t o = ((n * dims[1] + k) * dims[2] + yy) * dims[3] + xx;
-                p->allowed_winograd[o] = act_allowed(act, p->want[0][o], roundings * UNIT * sum);
-            }
-        }
-    }
-}
-
-static void open_conv(problem *p, const conv_case *c, const sq_cpu_act *act)
-{
-    const int64_t in[4] = {c->batch, c->channels, c->height, c->width};
-    const int64_t weights[4] = {c->outputs, c->channels / c->group, c->kernel[0], c->kernel[1]};
-    problem_open(p, SQ_OP_Conv, 1);
-    p->seed += (uint32_t)(c->height * 31 + c->width);
-    set_window(p, c);
-    problem_act(p, act);
-    problem_input(p, 4, in, false);
-    problem_input(p, 4, weights, true);
-    if (c->bias) {
-        problem_input(p, 1, &c->outputs, true);
-    }
-    problem_infer(p);
-    expect_conv(p, c, act);
-    if (c->kernel[0] == 3 && c->kernel[1] == 3 && c->group == 1) {
-        allow_winograd(p, c, act);
-    }
-}
 
 static void test_conv(void **state)
 {
@@ -224,6 +73,10 @@ static const conv_case transposed_cases[] = {
     {1, 17, 4, 8, 3, 1, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, false},
     {1, 8, 5, 5, 9, 1, {3, 5}, {1, 3}, {1, 1}, {1, 2, 0, 1}, true},
     {1, 3, 1, 1, 2, 1, {4, 4}, {4, 4}, {1, 1}, {0, 0, 0, 0}, true},
+    {2, 20, 9, 14, 40, 1, {4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, true},
+    {1, 33, 8, 5, 18, 1, {3, 4}, {2, 2}, {1, 1}, {1, 1, 0, 1}, true},
+    {1, 6, 5, 6, 8, 1, {5, 5}, {2, 2}, {1, 1}, {2, 2, 1, 2}, true},
+    {1, 200, 6, 7, 16, 1, {4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, false},
 };
 
 static void expect_transposed(problem *p, const conv_case *c, const sq_cpu_act *act)
@@ -272,6 +125,7 @@ static void test_transposed(void **state)
         }
         problem_infer(&p);
         expect_transposed(&p, c, &all_acts[i % ACT_COUNT]);
+        allow_winograd(&p, c, &all_acts[i % ACT_COUNT]);
         ran += check_problem(&p);
         problem_close(&p);
     }

@@ -421,6 +421,51 @@ static void test_gates(void **state)
     sq_attrs_free(&attrs);
 }
 
+/* Operators that are several in one refuse what does not fit, and count the work of all. */
+static void test_fused(void **state)
+{
+    (void)state;
+    const int64_t one[] = {1, 1}, both[] = {2, 1}, three[] = {3, 1};
+    squall_tensor in[5] = {
+        {.dtype = SQUALL_F32, .rank = 4, .dims = {2, 4, 3, 5}},
+        {.dtype = SQUALL_F32, .rank = 4, .dims = {7, 6, 3, 3}},
+        {.dtype = SQUALL_F32, .rank = 1, .dims = {7}},
+        {.dtype = SQUALL_F32, .rank = 4, .dims = {2, 2, 6, 10}},
+    };
+    squall_tensor out[1] = {{0}};
+    sq_attrs attrs = {.opset = 17};
+    sq_step step = {SQ_OP_SqConvJoin, "j", &attrs, 4, 1, in, out};
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* no scales */
+    assert_true(sq_attr_set_ints(&attrs, "sq_upsample", one, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* of other sizes */
+    assert_true(sq_attr_set_ints(&attrs, "sq_upsample", three, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_upsample", both, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    assert_true(out[0].dims[0] == 2 && out[0].dims[1] == 7 && out[0].dims[2] == 4 &&
+                out[0].dims[3] == 8);
+    assert_true(sq_op_macs(&step) == (uint64_t)2 * 7 * 4 * 8 * 6 * 9);
+    in[3].dims[1] = 3;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* more than the weights take */
+    sq_attrs_free(&attrs);
+
+    in[1] = (squall_tensor){.dtype = SQUALL_F32, .rank = 4, .dims = {8, 1, 3, 3}};
+    in[2] = (squall_tensor){.dtype = SQUALL_F32, .rank = 1, .dims = {8}};
+    in[3] = (squall_tensor){.dtype = SQUALL_F32, .rank = 4, .dims = {5, 8, 1, 1}};
+    in[4] = (squall_tensor){.dtype = SQUALL_F32, .rank = 1, .dims = {5}};
+    attrs.opset = 17;
+    step = (sq_step){SQ_OP_SqConvDepth, "d", &attrs, 5, 1, in, out};
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* of one group */
+    assert_true(sq_attr_set_int(&attrs, "group", 4));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    assert_true(out[0].dims[0] == 2 && out[0].dims[1] == 5 && out[0].dims[2] == 1 &&
+                out[0].dims[3] == 3);
+    assert_true(sq_op_macs(&step) == (uint64_t)2 * 3 * (8 * 9 + 5 * 8));
+    in[3].dims[3] = 2;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* not 1 x 1 */
+    sq_attrs_free(&attrs);
+}
+
 static void test_reorder(void **state)
 {
     (void)state;
@@ -580,11 +625,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_table),     cmocka_unit_test(test_gates),
-        cmocka_unit_test(test_reorder),   cmocka_unit_test(test_window),
-        cmocka_unit_test(test_macs),      cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_cases),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_fused),      cmocka_unit_test(test_reorder),
+        cmocka_unit_test(test_window),     cmocka_unit_test(test_macs),
+        cmocka_unit_test(test_attributes), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
