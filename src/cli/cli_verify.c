@@ -4,16 +4,18 @@
 
 #include "cli/cli_engine.h"
 #include "cli/cli_score.h"
+#include "cli/cli_suite.h"
 
 enum { MAX_LEADS = 256 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *forecast, *engine, *leads, *keys;
+    const char *forecast, *engine, *leads, *keys, *methods, *html;
+    cli_list engines;
     int64_t from, to;
-    int32_t threads, every, scale, tolerance;
+    int32_t threads, every, scale, tolerance, members, seed, block, resamples;
     double threshold;
-    bool json;
+    bool json, suite;
     cli_engine open;
     cli_input input;
 } request;
@@ -200,6 +202,42 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_error *err)
                          "none is within %d s of a time that was forecast", j->want->tolerance);
 }
 
+/* The suite takes the options in its own form. */
+static int run_suite(const request *want, const cli_list *paths, squall_notes *notes)
+{
+    int64_t leads[SUITE_LEADS] = {15, 30, 60};
+    size_t lead_count = 3;
+    if (want->leads != NULL &&
+        !cli_parse_numbers("leads", want->leads, leads, SUITE_LEADS, &lead_count)) {
+        return CLI_USAGE;
+    }
+    for (size_t i = 0; i < lead_count; i++) {
+        if (leads[i] < 1 || leads[i] > 360 || (i > 0 && leads[i] <= leads[i - 1])) {
+            fprintf(stderr, "squall verify: --leads must ascend, in minutes from 1 to 360\n");
+            return CLI_USAGE;
+        }
+    }
+    const suite_request asked = {.paths = paths,
+                                 .engines = &want->engines,
+                                 .methods = want->methods,
+                                 .html = want->html,
+                                 .from = want->from,
+                                 .to = want->to,
+                                 .threads = want->threads,
+                                 .every_s = want->every,
+                                 .tolerance_s = want->tolerance,
+                                 .members = want->members,
+                                 .seed = want->seed,
+                                 .block = want->block,
+                                 .resamples = want->resamples,
+                                 .leads_min = leads,
+                                 .lead_count = lead_count,
+                                 .json = want->json,
+                                 .open = &want->open,
+                                 .input = &want->input};
+    return cli_suite_run(&asked, notes);
+}
+
 static int run(int argc, char **argv)
 {
     squall_error err = {.code = SQUALL_OK};
@@ -208,6 +246,10 @@ static int run(int argc, char **argv)
                     .every = 600,
                     .scale = 5,
                     .tolerance = 60,
+                    .methods = "persistence,sprog,steps",
+                    .members = 20,
+                    .block = 3,
+                    .resamples = 1000,
                     .threshold = 1.0};
     job j = {.want = &want, .notes = squall_notes_create()};
     cli_list paths;
@@ -220,8 +262,45 @@ static int run(int argc, char **argv)
          .help = "score this forecast; without it forecasts are made again and pooled"},
         {.name = "engine",
          .argument = "FILE",
-         .text = &want.engine,
-         .help = "engine to make them with, beside extrapolation and persistence"},
+         .list = &want.engines,
+         .help = "engine to make them with, beside extrapolation and persistence; --suite takes "
+                 "several"},
+        {.name = "suite",
+         .flag = &want.suite,
+         .help =
+             "PATH is [NAME=]PATH[@COL,ROW,WIDTH,HEIGHT], a sequence: all scores of all methods"},
+        {.name = "methods",
+         .argument = "NAME,...",
+         .text = &want.methods,
+         .help = "suite: beside extrapolation and engines (default persistence,sprog,steps)"},
+        {.name = "members",
+         .argument = "N",
+         .number = &want.members,
+         .low = 1,
+         .high = SQUALL_ENSEMBLE_MEMBERS,
+         .help = "suite: forecasts of the ensemble of steps (default 20)"},
+        {.name = "seed",
+         .argument = "S",
+         .number = &want.seed,
+         .low = 0,
+         .high = INT32_MAX,
+         .help = "suite: of all random numbers (default 0)"},
+        {.name = "block",
+         .argument = "N",
+         .number = &want.block,
+         .low = 1,
+         .high = 1000,
+         .help = "suite: issue times that the bootstrap keeps together (default 3)"},
+        {.name = "resamples",
+         .argument = "N",
+         .number = &want.resamples,
+         .low = 1,
+         .high = 100000,
+         .help = "suite: resamples of the bootstrap (default 1000)"},
+        {.name = "html",
+         .argument = "FILE",
+         .text = &want.html,
+         .help = "suite: write the report, one page with plots"},
         {.name = "every",
          .argument = "SECONDS",
          .number = &want.every,
@@ -271,11 +350,15 @@ static int run(int argc, char **argv)
         squall_notes_destroy(&j.notes);
         return code;
     }
+    want.engine = want.engines.count > 0 ? want.engines.items[want.engines.count - 1] : NULL;
     if (paths.count == 0) {
         fprintf(stderr, "squall verify: name the files or folders of the observations\n");
         code = CLI_USAGE;
     } else if (want.keys != NULL) {
         code = cli_verify_signature("verify", &paths, want.keys, want.json);
+    } else if (want.suite) {
+        code = run_suite(&want, &paths, j.notes);
+        cli_print_notes("verify", j.notes);
     } else if (carry_out(&j, &paths, &err) != SQUALL_OK) {
         cli_print_notes("verify", j.notes);
         code = cli_report("verify", &err);
@@ -295,6 +378,7 @@ static int run(int argc, char **argv)
     squall_nowcaster_destroy(&j.nowcaster);
     squall_engine_close(&j.engine);
     squall_notes_destroy(&j.notes);
+    cli_list_free(&want.engines);
     cli_list_free(&paths);
     return code;
 }
@@ -307,6 +391,9 @@ const cli_command cli_verify = {
                "PATH... and the\n"
                "scores are pooled. Rates are cut to --max-rate; cells that the observation or the\n"
                "extrapolation (for --forecast: the forecast) does not cover do not count.\n"
+               "With --suite the scores are CSI, POD, FAR, bias, FSS, Brier, ROC, MAE, RMSE, CRPS, "
+               "SAL and spectra,\n"
+               "by lead time, threshold, sequence, regime and season, with intervals and tests.\n"
                "With --keys it is the signature of an engine that is verified.",
     .run = run,
 };
