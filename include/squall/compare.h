@@ -1,4 +1,8 @@
-/* squall/compare.h - how far an engine is from the model that it was built from. */
+/* squall/compare.h - how far an engine is from the model that it was built from.
+ *
+ * Threads: one call at a time a comparison. Ownership: a comparison is the caller's until
+ * squall_comparison_destroy(); what it hands out is borrowed from it.
+ */
 #ifndef SQUALL_COMPARE_H
 #define SQUALL_COMPARE_H
 

@@ -1,4 +1,8 @@
-/* squall/compile.h - from an ONNX model to an engine file. */
+/* squall/compile.h - from an ONNX model to an engine file.
+ *
+ * Threads: calls may run side by side unless they write the same file. Ownership: everything passed
+ * in is borrowed for the call, nothing is handed out but files.
+ */
 #ifndef SQUALL_COMPILE_H
 #define SQUALL_COMPILE_H
 

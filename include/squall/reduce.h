@@ -1,4 +1,8 @@
-/* squall/reduce.h - the smallest part of a model that still fails. */
+/* squall/reduce.h - the smallest part of a model that still fails.
+ *
+ * Threads: calls may run side by side unless they write the same file. Ownership: everything passed
+ * in is borrowed for the call.
+ */
 #ifndef SQUALL_REDUCE_H
 #define SQUALL_REDUCE_H
 

@@ -1,4 +1,8 @@
-/* squall/sign.h - who an engine is from: keys, signing, checking. */
+/* squall/sign.h - who an engine is from: keys, signing, checking.
+ *
+ * Threads: calls may run side by side unless they write the same file. Ownership: everything passed
+ * in is borrowed for the call.
+ */
 #ifndef SQUALL_SIGN_H
 #define SQUALL_SIGN_H
 

@@ -43,7 +43,8 @@ typedef enum squall_status {
 #undef X
 } squall_status;
 
-/** What went wrong, in words: caller-owned, no allocation, no thread-local state.
+/** What went wrong, in words: caller-owned, no allocation, no thread-local state. Every call that
+ * can fail takes one last, which may be NULL, and fills it only when it fails.
  *
  * `where` names the thing at fault (a node, a file and offset, a dataset path);
  * `text` says what is wrong with the numbers in it, and then what to do. */
@@ -58,6 +59,9 @@ SQUALL_API const char *squall_status_name(squall_status status);
 
 /** The meaning from the list above; never NULL. The string is static. */
 SQUALL_API const char *squall_status_text(squall_status status);
+
+/** The version of the library, "0.1.0"; static. */
+SQUALL_API const char *squall_version(void);
 
 /** What a call could cope with but a user should know: one line each, naming the file or the thing.
  *

@@ -163,7 +163,7 @@ def tactics(folder):
     shape = ("--shape", "x=2x3x16x16")
     times, more = folder / "times.json", folder / "more.json"
     tuned = folder / "tuned.engine"
-    first = squall("build", UNET, *shape, "--tune-seconds", 5, "--tactics", times, "--out", tuned, "--json")
+    first = squall("build", UNET, *shape, "--tune-seconds", 60, "--tactics", times, "--out", tuned, "--json")
     check(first.json()["tactics_measured"] > 0 and first.json()["steps_by_guess"] == 0, first, "nothing was measured")
     again = folder / "again.engine"
     second = squall("build", UNET, *shape, "--tactics", times, "--tactics-strict", "--out", again, "--json")
@@ -172,7 +172,7 @@ def tactics(folder):
     other = squall("build", UNET, "--shape", "x=1x3x32x32", "--tactics", times, "--tactics-strict", "--out", again,
                    code=1, says=("SQUALL_E_MISMATCH", "holds no time"))
     check("note: " in other.err, other, "it does not say which")
-    squall("build", UNET, "--shape", "x=1x3x32x32", "--tactics", more, "--tune-seconds", 5, "--out", again)
+    squall("build", UNET, "--shape", "x=1x3x32x32", "--tactics", more, "--tune-seconds", 60, "--out", again)
     merged = squall("tactics", times, more, "--out", folder / "both.json", "--json")
     alone = squall("tactics", times, "--out", folder / "alone.json", "--json")
     check(merged.json()["times"] > alone.json()["times"] > 0, merged, "nothing came together")

@@ -26,3 +26,25 @@ if nm "$release/libsquall_rt.a" 2>/dev/null | grep -E ' [TtUu] (sq_onnx|sq_graph
 fi
 size=$(size "$work/edge" | awk 'NR==2 {print $1}')
 echo "an edge program has $size bytes of code"
+# The shared one: what an edge box installs. It loads the GPU's driver only where there is one.
+library=$release/libsquall_rt.so
+strip -o "$work/stripped.so" "$(realpath "$library")"
+bytes=$(stat -c %s "$work/stripped.so")
+if [ "$bytes" -ge 2000000 ]; then
+  echo "libsquall_rt has $bytes bytes, stripped; at most 2000000"
+  exit 1
+fi
+needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+if grep -vE '^(libc|libm|libpthread|libdl|libsodium|ld-linux[a-z0-9-]*)\.so' <<<"$needed"; then
+  echo "libsquall_rt needs the libraries above; libc, libm, pthread and libsodium are all it may"
+  exit 1
+fi
+shown=$(nm -D --defined-only "$library" | awk '{print $3}')
+for name in squall_engine_open squall_context_run squall_engine_verify; do
+  grep -qx "$name" <<<"$shown" || { echo "libsquall_rt lacks $name"; exit 1; }
+done
+if grep -vE '^(squall_|_init$|_fini$)' <<<"$shown"; then
+  echo "libsquall_rt shows the names above"
+  exit 1
+fi
+echo "libsquall_rt has $bytes bytes and needs" $needed
