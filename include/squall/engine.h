@@ -1,9 +1,9 @@
 /* squall/engine.h - run a compiled network.
  *
- * Threads: an engine is read-only once it is open, and any number of threads may make contexts of it
- * and ask what it is; a context runs for one thread at a time. Ownership: an engine is the caller's
- * until squall_engine_close(), a context until squall_context_destroy(), contexts first; names and
- * texts that they hand out are borrowed from them and end with them.
+ * Threads: an engine is read-only once it is open, and any number of threads may make contexts of
+ * it and ask what it is; a context runs for one thread at a time. Ownership: an engine is the
+ * caller's until squall_engine_close(), a context until squall_context_destroy(), contexts first;
+ * names and texts that they hand out are borrowed from them and end with them.
  */
 #ifndef SQUALL_ENGINE_H
 #define SQUALL_ENGINE_H

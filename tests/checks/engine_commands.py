@@ -46,10 +46,20 @@ def scale_weight(model, name, factor):
 
 
 def help_of_all():
-    for name in ("inspect", "keygen", "sign", "verify-engine", "tactics", "refit", "compare"):
+    for name in ("inspect", "keygen", "sign", "verify-engine", "tactics", "refit", "compare", "reduce"):
         one = squall(name, "--help")
         check(f"Usage: squall {name}" in one.out and "--json" in one.out, one, "help lacks something")
         squall(name, code=2, says=f"squall {name}: ")
+
+
+def devices():
+    listed = squall("devices", "--json")
+    what = listed.json()
+    check(what["devices"][0]["device"] == "cpu" and what["devices"][0]["threads"] > 0, listed, "no processor")
+    check("cpu " in squall("devices").out, listed, "text")
+    if what.get("no_gpu"):  # and what is not there is not built for
+        squall("build", TWO, "--device", "cuda:0", "--out", SOURCE / "build/none.engine", code=1, says="SQUALL_E_DEVICE")
+    squall("build", TWO, "--device", "abacus", "--out", SOURCE / "build/none.engine", code=2, says="'abacus'")
 
 
 def inspection(engine, folder):
@@ -254,6 +264,7 @@ def radar_comparison(engine):
 with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     help_of_all()
+    devices()
     engine = build_engine(folder)
     inspection(engine, folder)
     keys_and_signatures(engine, folder)

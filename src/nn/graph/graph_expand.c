@@ -23,6 +23,9 @@ static sq_node *node_of(const expansion *ex)
     return &ex->graph->nodes[ex->node];
 }
 
+#define DIGITS_OF(number) #number
+#define DIGITS(number)    DIGITS_OF(number)
+
 static squall_status refuse(const expansion *ex, const char *why, squall_error *err)
 {
     char where[SQ_GRAPH_WHERE];
@@ -343,7 +346,10 @@ static squall_status make_round(expansion *ex, const unrolling *un, const uint32
     uint32_t *map = NULL;
     int64_t totals[SQ_MAX_OUTPUTS];
     if (un->round >= SQ_LIMIT_ROUNDS) {
-        return refuse(ex, "it makes more rounds than a loop that is unrolled may", err);
+        return refuse(ex,
+                      "it makes more than " DIGITS(
+                          SQ_LIMIT_ROUNDS) " rounds, and a loop is unrolled",
+                      err);
     }
     SQ_TRY_GOTO(inline_body(ex, 0, given, un->round, &map, err));
     for (uint32_t k = 0; k < un->collected; k++) {

@@ -187,14 +187,14 @@ char *sq_tensor_format(const squall_tensor *tensor, char *text)
 {
     size_t length = 0;
     length += (size_t)snprintf(text, SQ_TENSOR_TEXT, "%s[", squall_dtype_name(tensor->dtype));
-    /* 8 sizes of at most 17 characters: none is cut that any real tensor has */
+    /* 8 sizes of at most 20 characters: none is cut */
     for (uint32_t i = 0; i < tensor->rank && i < SQUALL_MAX_DIMS; i++) {
         char size[24] = "?";
         if (tensor->dims[i] >= 0) {
             (void)snprintf(size, sizeof size, "%" PRId64, tensor->dims[i]);
         }
         length +=
-            (size_t)snprintf(text + length, SQ_TENSOR_TEXT - length, "%s%.16s", i ? "," : "", size);
+            (size_t)snprintf(text + length, SQ_TENSOR_TEXT - length, "%s%.20s", i ? "," : "", size);
     }
     const char *layout = "";
     if (tensor->layout != SQUALL_PLAIN) {

@@ -22,7 +22,7 @@ void sq_tensor_free(squall_tensor *tensor);
 bool sq_tensor_same_type(const squall_tensor *a, const squall_tensor *b);
 
 /** "float32[1,4,256,256]", with ":c16" behind it for a blocked layout; returns `text`. */
-#define SQ_TENSOR_TEXT 160
+#define SQ_TENSOR_TEXT 208
 char *sq_tensor_format(const squall_tensor *tensor, char *text);
 
 /** Element `index` of an integer, bool or floating tensor as int64 / double. */
