@@ -55,6 +55,13 @@ static int inspect(const squall_engine *engine, squall_error *err)
            squall_engine_text(engine, "squall_version"));
     printf("%u steps on %s, batches %" PRId64 " to %" PRId64 ", arena %zu bytes (at least %zu)\n",
            info.step_count, info.backend, least, most, info.arena_bytes, info.arena_bound_bytes);
+    for (uint32_t i = 0; i < info.step_count; i++) {
+        squall_step_info step;
+        if (squall_engine_step(engine, 0, i, &step, err) != SQUALL_OK) {
+            return failed(err);
+        }
+        printf("  %-12s %-4s %-28s %s\n", step.op, step.backend, step.tactic, step.name);
+    }
     return 0;
 }
 

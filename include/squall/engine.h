@@ -72,6 +72,20 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_engine_profile(const squall_engi
                                                                size_t profile,
                                                                squall_profile_info *out,
                                                                squall_error *err);
+/** One step of a profile's plan. */
+typedef struct squall_step_info {
+    const char *name, *op; /**< borrowed from the engine: the layer's name, "Conv" */
+    const char *backend;   /**< "cpu", "ref", ...; "view" where nothing runs: its output is its
+                                input under another shape */
+    const char *tactic;    /**< borrowed from the engine; "" for a view */
+    squall_tensor output;  /**< type of its first output; `data` is NULL */
+} squall_step_info;
+/** Step `index` of those that squall_profile_info counts, in the order in which they run. */
+SQUALL_MUST_USE SQUALL_API squall_status squall_engine_step(const squall_engine *engine,
+                                                            size_t profile, size_t index,
+                                                            squall_step_info *out,
+                                                            squall_error *err);
+
 SQUALL_API size_t squall_engine_input_count(const squall_engine *engine);
 SQUALL_API size_t squall_engine_output_count(const squall_engine *engine);
 /** Name and type of an input or output under a profile; the name is borrowed, `data` is NULL. */

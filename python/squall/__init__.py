@@ -6,10 +6,10 @@
 """
 from ._build import BuildReport, build, refit
 from ._compare import Comparison, LayerError, OutputError, compare
-from ._engine import Engine, Port, Profile
+from ._engine import Engine, Port, Profile, Step
 from ._library import Error, library_version
 from ._sign import keygen, sign, verify
 
-__all__ = ["BuildReport", "Comparison", "Engine", "Error", "LayerError", "OutputError", "Port", "Profile", "build",
-           "compare", "keygen", "library_version", "refit", "sign", "verify"]
+__all__ = ["BuildReport", "Comparison", "Engine", "Error", "LayerError", "OutputError", "Port", "Profile", "Step",
+           "build", "compare", "keygen", "library_version", "refit", "sign", "verify"]
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
-from ._library import CEngineOptions, CProfileInfo, CTensor, Notes, call, lib, path, text
+from ._library import CEngineOptions, CProfileInfo, CStepInfo, CTensor, Notes, call, lib, path, text
 from ._tensor import dtype_of, shape_of, tensors_of
 
 
@@ -25,12 +25,22 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a profile's plan: "Conv" by a tactic of a backend, or a "view" that nothing runs."""
+    name: str
+    op: str
+    backend: str
+    tactic: str
+    shape: "tuple[int, ...]"
+
+
+@dataclass(frozen=True)
 class Profile:
     """One set of input shapes that the engine was planned for."""
     inputs: "tuple[Port, ...]"
     outputs: "tuple[Port, ...]"
     backend: str
-    steps: int
+    steps: "tuple[Step, ...]"
     macs: int
     arena_bytes: int
     arena_bound_bytes: int
@@ -103,8 +113,15 @@ class Engine:
             self._types.append(number)
         outputs = [self._port(lib.squall_engine_output, index, i, None)[0]
                    for i in range(lib.squall_engine_output_count(self._handle))]
-        return Profile(tuple(inputs), tuple(outputs), text(info.backend) or "", info.step_count, info.macs,
-                       info.arena_bytes, info.arena_bound_bytes)
+        steps = tuple(self._step(index, i) for i in range(info.step_count))
+        return Profile(tuple(inputs), tuple(outputs), text(info.backend) or "", steps, info.macs, info.arena_bytes,
+                       info.arena_bound_bytes)
+
+    def _step(self, profile: int, index: int) -> Step:
+        step = CStepInfo()
+        call(lib.squall_engine_step, self._handle, profile, index, c.byref(step))
+        return Step(text(step.name) or "", text(step.op) or "", text(step.backend) or "", text(step.tactic) or "",
+                    shape_of(step.output))
 
     @property
     def inputs(self) -> "tuple[Port, ...]":

@@ -66,6 +66,11 @@ class CProfileInfo(c.Structure):
                 ("step_count", c.c_uint32), ("backend", c.c_char_p), ("later", c.c_char * 256)]
 
 
+class CStepInfo(c.Structure):
+    _fields_ = [("name", c.c_char_p), ("op", c.c_char_p), ("backend", c.c_char_p), ("tactic", c.c_char_p),
+                ("output", CTensor), ("later", c.c_char * 256)]
+
+
 class COutputError(c.Structure):
     _fields_ = [("name", c.c_char_p), ("psnr_db", c.c_double), ("max_abs", c.c_double), ("relative", c.c_double),
                 ("later", c.c_char * 256)]
@@ -106,6 +111,7 @@ _FUNCTIONS: "dict[str, tuple[Any, list[Any]]]" = {
     "squall_engine_close": (None, [_PP]),
     "squall_engine_profile_count": (c.c_size_t, [_P]),
     "squall_engine_profile": (c.c_int, [_P, c.c_size_t, c.POINTER(CProfileInfo), _ERR]),
+    "squall_engine_step": (c.c_int, [_P, c.c_size_t, c.c_size_t, c.POINTER(CStepInfo), _ERR]),
     "squall_engine_input_count": (c.c_size_t, [_P]),
     "squall_engine_output_count": (c.c_size_t, [_P]),
     "squall_engine_input": (c.c_int, _PORT),

@@ -61,6 +61,10 @@ class Building(WithFolder):
             self.assertEqual(engine.about("model"), "small_unet")
             self.assertEqual(engine.about("squall_version"), squall.library_version())
             self.assertIsNone(engine.about("no such key"))
+            steps = engine.profiles[0].steps
+            self.assertGreaterEqual(sum(step.backend != "view" for step in steps), report.steps_out)
+            self.assertEqual(sum(step.op == "Conv" for step in steps), 3)
+            self.assertIn(engine.outputs[0].shape, [step.shape for step in steps])
 
     def test_same_bytes(self):
         self.build()

@@ -33,6 +33,7 @@ for file in cpp rt; do
   diff <(grep '^sum of' "$work/c.txt") <(grep '^sum of' "$work/$file.txt")
 done
 grep -q 'batches 1 to 1' "$work/c.txt"
+grep -q '^  Conv ' "$work/c.txt"
 fails grep -q 'sum of the first output 0.000000' "$work/c.txt" # or all would agree about nothing
 # Failures come with words and a code.
 for program in c cpp; do

@@ -15,6 +15,29 @@ squall_status squall_engine_batches(const squall_engine *engine, size_t profile,
     return SQUALL_OK;
 }
 
+squall_status squall_engine_step(const squall_engine *engine, size_t profile, size_t index,
+                                 squall_step_info *out, squall_error *err)
+{
+    squall_profile_info info;
+    SQ_TRY(squall_engine_profile(engine, profile, &info, err));
+    if (index >= info.step_count) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, engine->file.name,
+                       "profile %zu has no step %zu, it has %" PRIu32, profile, index,
+                       info.step_count);
+    }
+    const sq_plan *plan = &engine->plans[profile];
+    const sq_plan_step *step = &plan->steps[index];
+    const sq_backend *backend = sq_runtime_backend(step->backend);
+    *out = (squall_step_info){.name = step->name,
+                              .op = sq_op_name(step->op),
+                              .backend = step->backend == SQ_PLAN_VIEW ? "view"
+                                         : backend != NULL             ? backend->name
+                                                                       : "unknown",
+                              .tactic = step->tactic,
+                              .output = plan->values[step->out[0]].type};
+    return SQUALL_OK;
+}
+
 /* Whether a profile takes these inputs; `exact`: as they were planned. */
 static bool takes(const squall_engine *engine, uint32_t profile, const squall_tensor *inputs,
                   bool exact)

@@ -98,6 +98,16 @@ static void test_facts(void **state)
     assert_int_equal(info.step_count, 4);
     assert_string_equal(info.backend, "ref");
     assert_int_equal(squall_engine_profile(engine, 1, &info, &err), SQUALL_E_ARGUMENT);
+    squall_step_info step;
+    assert_int_equal(squall_engine_step(engine, 0, 1, &step, &err), SQUALL_OK);
+    assert_string_equal(step.name, "s1");
+    assert_true(step.output.rank > 0 && step.output.data == NULL);
+    assert_int_equal(squall_engine_step(engine, 0, 0, &step, &err), SQUALL_OK);
+    assert_string_equal(step.op, "Add");
+    assert_string_equal(step.backend, "ref");
+    assert_string_equal(step.tactic, "ref");
+    assert_int_equal(squall_engine_step(engine, 0, 4, &step, &err), SQUALL_E_ARGUMENT);
+    assert_int_equal(squall_engine_step(engine, 1, 0, &step, &err), SQUALL_E_ARGUMENT);
     assert_int_equal(squall_engine_input_count(engine), 1);
     assert_int_equal(squall_engine_output_count(engine), 1);
     assert_int_equal(squall_engine_input(engine, 0, 0, &name, &type, &err), SQUALL_OK);
