@@ -29,7 +29,7 @@ static void copy_blocks(const sq_call *call, const block_copy *copy)
 {
     const size_t pieces = (copy->count + PIECE - 1) / PIECE;
     sq_pool_run(call->pool, copy_piece, (void *)(uintptr_t)copy,
-                pieces * (size_t)call->step->out[0].dims[0]);
+                pieces * (size_t)call->step->in[0].dims[0]);
 }
 
 static bool is_image(const squall_tensor *tensor)
@@ -157,15 +157,17 @@ static squall_status slice_run(const sq_call *call)
 static size_t split_tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)
 {
     const int64_t lanes = sq_cpu_pick()->lanes;
-    const int64_t axis = sq_attr_int(step->attrs, "axis", 0);
+    int64_t sizes[SQ_MAX_OUTPUTS];
+    uint32_t axis;
     (void)threads;
-    if (!is_image(&step->in[0]) || (axis != 1 && axis != -3)) {
+    if (!is_image(&step->in[0]) || sq_op_split_sizes(step, &axis, sizes, NULL) != SQUALL_OK ||
+        axis != 1) {
         return sq_cpu_refuse(why, "only channels of float32 images are split here");
     }
     sq_cpu_tactic(out, "split");
     out->in_layout[0] = (uint8_t)sq_cpu_pick()->layout;
     for (uint32_t i = 0; i < step->out_count; i++) {
-        if (step->out[i].dims[1] % lanes != 0 && i + 1 < step->out_count) {
+        if (sizes[i] % lanes != 0 && i + 1 < step->out_count) {
             return sq_cpu_refuse(why, "its outputs are no whole blocks of channels");
         }
         out->out_layout[i] = (uint8_t)sq_cpu_pick()->layout;
@@ -173,17 +175,21 @@ static size_t split_tactics(const sq_step *step, int threads, sq_tactic *out, sq
     return 1;
 }
 
+/* Parts that are not wanted have no type: where the next one begins, the sizes say. */
 static squall_status split_run(const sq_call *call)
 {
     const sq_step *step = call->step;
+    int64_t sizes[SQ_MAX_OUTPUTS];
+    uint32_t axis;
     block_copy copy = {.from = step->in[0].data, .from_image = image_floats(&step->in[0])};
+    SQ_TRY(sq_op_split_sizes(step, &axis, sizes, NULL));
     for (uint32_t i = 0; i < step->out_count; i++) {
-        copy.to = step->out[i].data;
-        copy.to_image = copy.count = image_floats(&step->out[i]);
-        if (copy.to != NULL) {
+        if (step->out[i].data != NULL) {
+            copy.to = step->out[i].data;
+            copy.to_image = copy.count = image_floats(&step->out[i]);
             copy_blocks(call, &copy);
         }
-        copy.from_first += copy.count;
+        copy.from_first += (size_t)(sizes[i] * sq_cpu_pixels(&step->in[0]));
     }
     return SQUALL_OK;
 }

@@ -30,17 +30,16 @@ squall_status sq_op_shape_concat(sq_step *step, squall_error *err)
     return sq_op_set(step, 0, first->dtype, first->rank, dims, err);
 }
 
-squall_status sq_op_shape_split(sq_step *step, squall_error *err)
+squall_status sq_op_split_sizes(const sq_step *step, uint32_t *axis, int64_t *sizes,
+                                squall_error *err)
 {
     const squall_tensor *in = &step->in[0];
-    uint32_t axis;
-    SQ_TRY(sq_op_axis(step, sq_attr_int(step->attrs, "axis", 0), in->rank, &axis, err));
-    int64_t sizes[SQ_MAX_OUTPUTS];
+    SQ_TRY(sq_op_axis(step, sq_attr_int(step->attrs, "axis", 0), in->rank, axis, err));
     size_t count;
     bool given;
     SQ_TRY(sq_op_ints(step, 1, "split", SQ_MAX_OUTPUTS, sizes, &count, &given, err));
     const int64_t parts = sq_attr_int(step->attrs, "num_outputs", step->out_count);
-    const int64_t whole = in->dims[axis];
+    const int64_t whole = in->dims[*axis];
     if (given ? count != step->out_count : parts != (int64_t)step->out_count) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE,
                             "it is split into another number of parts than its %" PRIu32 " outputs",
@@ -59,18 +58,29 @@ squall_status sq_op_shape_split(sq_step *step, squall_error *err)
         }
     }
     int64_t left = whole;
-    int64_t dims[SQUALL_MAX_DIMS];
-    memcpy(dims, in->dims, sizeof dims);
     for (uint32_t i = 0; i < step->out_count; i++) {
-        dims[axis] = sizes[i];
         if (sizes[i] < 0 || sizes[i] > left) {
+            left = -1;
             break;
         }
         left -= sizes[i];
-        SQ_TRY(sq_op_set(step, i, in->dtype, in->rank, dims, err));
     }
     if (left != 0) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE, "the parts do not add up to size %" PRId64, whole);
+    }
+    return SQUALL_OK;
+}
+
+squall_status sq_op_shape_split(sq_step *step, squall_error *err)
+{
+    uint32_t axis;
+    int64_t sizes[SQ_MAX_OUTPUTS], dims[SQUALL_MAX_DIMS];
+    const squall_tensor *in = &step->in[0];
+    SQ_TRY(sq_op_split_sizes(step, &axis, sizes, err));
+    memcpy(dims, in->dims, sizeof dims);
+    for (uint32_t i = 0; i < step->out_count; i++) {
+        dims[axis] = sizes[i];
+        SQ_TRY(sq_op_set(step, i, in->dtype, in->rank, dims, err));
     }
     return SQUALL_OK;
 }

@@ -108,17 +108,15 @@ squall_status sq_ref_split(const sq_call *call, squall_error *err)
     const sq_step *step = call->step;
     const squall_tensor *in = &step->in[0];
     const size_t size = squall_dtype_size(in->dtype);
-    int64_t axis;
-    SQ_TRY(sq_ref_axis_find(step, sq_attr_int(step->attrs, "axis", 0), in->rank, &axis, err));
+    uint32_t axis;
+    int64_t sizes[SQ_MAX_OUTPUTS];
+    SQ_TRY(sq_op_split_sizes(step, &axis, sizes, err));
     const sq_ref_axis whole = sq_ref_axis_of(in, axis);
     size_t at = 0;
     for (uint32_t i = 0; i < step->out_count; i++) {
-        if (!sq_ref_has_output(step, i)) {
-            return sq_fail(err, SQUALL_E_UNSUPPORTED, step->name,
-                           "part %u is not wanted; its size cannot be known", (unsigned)i);
-        }
-        const size_t run = (size_t)step->out[i].dims[axis] * whole.inner * size;
-        for (size_t outer = 0; outer < whole.outer && run > 0; outer++) {
+        const size_t run = (size_t)sizes[i] * whole.inner * size;
+        for (size_t outer = 0; sq_ref_has_output(step, i) && outer < whole.outer && run > 0;
+             outer++) {
             memcpy((char *)step->out[i].data + outer * run,
                    (const char *)in->data + outer * whole.length * whole.inner * size + at, run);
         }
