@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "squall/explain.h"
 #include "squall/tensor.h"
 
 #ifdef __cplusplus
@@ -57,6 +58,10 @@ typedef struct squall_build_options {
                                     which the file holds no time */
     const char *precision; /**< "fp32" (default), or "fp16" on a GPU: what the device computes in.
                                 Inputs and outputs stay float32 */
+    squall_explanation *explanation; /**< borrowed; filled with what became of each node of the
+                                        model, for the first profile; NULL: not wanted */
+    const char *dump_folder; /**< borrowed; a folder that is there: the graph as DOT and JSON after
+                                each pass that changed it; NULL: not wanted */
 } squall_build_options;
 SQUALL_API void squall_build_options_init(squall_build_options *options);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_explain.h"
 #include "cli/cli_shape.h"
 #include "squall/compile.h"
 
@@ -81,6 +82,8 @@ typedef struct request {
     int32_t threads;
     cli_list shapes, profiles, buckets;
     bool json, explain, strict;
+    const char *dump;
+    squall_explanation *explanation;
     cli_input input;
 } request;
 
@@ -134,6 +137,11 @@ static squall_status build(const request *want, const char *model, squall_build_
     options.tune_seconds = want->tune_s;
     options.tactics_path = want->tactics;
     options.tactics_strict = want->strict;
+    options.dump_folder = want->dump;
+    options.explanation = want->explanation;
+    if (want->dump != NULL) {
+        SQ_TRY(cli_folder_make(want->dump, err));
+    }
     SQ_TRY(read_shapes(want, &room, &options, err));
     if (want->memory_limit != NULL &&
         !cli_bytes_parse("memory-limit", want->memory_limit, &options.memory_limit_bytes)) {
@@ -216,13 +224,20 @@ static int run(int argc, char **argv)
          .high = 256,
          .help = "threads to plan for (default: one for each processor)"},
         CLI_INPUT_OPTIONS(want.input),
-        {.name = "explain", .flag = &want.explain, .help = "say what each pass did and why"},
+        {.name = "explain",
+         .flag = &want.explain,
+         .help = "say what became of each node of the model, and why"},
+        {.name = "dump-graph",
+         .argument = "DIR",
+         .text = &want.dump,
+         .help = "write the graph as DOT and JSON after each pass that changed it"},
         {.name = "json", .flag = &want.json, .help = "print the report as JSON"},
     };
     if (!cli_parse(&cli_build, options, sizeof options / sizeof options[0], argc, argv, &models,
                    &code)) {
         return code;
     }
+    want.explanation = want.explain ? squall_explanation_create() : NULL;
     squall_notes *notes = squall_notes_create();
     if (models.count != 1 || want.out == NULL || (want.grid_of != NULL && want.recipe == NULL)) {
         fprintf(stderr,
@@ -232,14 +247,20 @@ static int run(int argc, char **argv)
         cli_print_notes("build", notes);
         code = cli_report("build", &err);
     } else if (want.json) {
-        code = cli_print_json(report_json(want.out, &report, notes));
+        json_t *document = report_json(want.out, &report, notes);
+        if (want.explanation != NULL) {
+            json_object_set_new(document, "explanation", cli_explain_json(want.explanation));
+        }
+        code = cli_print_json(document);
     } else {
         if (want.explain) {
             cli_print_notes("build", notes);
+            cli_explain_print(want.explanation);
         }
         print_report(want.out, &report);
     }
     squall_notes_destroy(&notes);
+    squall_explanation_destroy(&want.explanation);
     cli_list_free(&want.shapes);
     cli_list_free(&want.profiles);
     cli_list_free(&want.buckets);

@@ -97,6 +97,7 @@ typedef struct sq_lowering {
     sq_choose *choose;   /* NULL: by cost */
     void *chooser;       /* its `self` */
     squall_notes *notes; /* a line for each step on the fall-back, and why; may be NULL */
+    uint32_t *step_of;   /* optional; filled: [node_count], number of each node's step */
     uint32_t fallbacks;  /* filled: how many there were */
     uint32_t first;      /* filled: steps on the backend that is wanted */
 } sq_lowering;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/compile/compile_explain.h"
 #include "nn/compile/compile_internal.h"
 #include "nn/ref/ref.h"
 
@@ -413,8 +414,17 @@ static squall_status lower_view(lower *work, const sq_node *node, const sq_step 
     return step->tactic != NULL ? SQUALL_OK : no_memory(work, err);
 }
 
-static squall_status lower_node(lower *work, const sq_node *node, squall_error *err)
+/* The step of a node is known by the number that it gets. */
+static void note_step(const lower *work, uint32_t n)
 {
+    if (work->how->step_of != NULL) {
+        work->how->step_of[n] = work->plan->step_count - 1;
+    }
+}
+
+static squall_status lower_node(lower *work, uint32_t n, squall_error *err)
+{
+    const sq_node *node = &work->graph->nodes[n];
     squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
     bool output[SQ_MAX_OUTPUTS];
     uint32_t inputs[SQ_MAX_INPUTS];
@@ -424,7 +434,9 @@ static squall_status lower_node(lower *work, const sq_node *node, squall_error *
         return SQUALL_OK;
     }
     if (is_view(&view)) {
-        return lower_view(work, node, &view, err);
+        SQ_TRY(lower_view(work, node, &view, err));
+        note_step(work, n);
+        return SQUALL_OK;
     }
     SQ_TRY(choose(work, &view, output, &made, err));
     if (made.count == 0) {
@@ -437,6 +449,7 @@ static squall_status lower_node(lower *work, const sq_node *node, squall_error *
     const sq_candidate *chosen = &made.all[made.chosen];
     SQ_TRY(get_inputs(work, node, chosen->tactic.in_layout, inputs, err));
     SQ_TRY(add_node_step(work, node, &view, inputs, chosen->tactic.out_layout, err));
+    note_step(work, n);
     if (made.count == 0) {
         return SQUALL_OK;
     }
@@ -573,8 +586,11 @@ static squall_status lower_graph(lower *work, squall_error *err)
     const sq_graph *graph = work->graph;
     SQ_TRY(lower_init(work, err));
     for (uint32_t n = 0; n < graph->node_count; n++) {
+        if (work->how->step_of != NULL) {
+            work->how->step_of[n] = SQ_NO_STEP;
+        }
         if (!graph->nodes[n].dead) {
-            SQ_TRY(lower_node(work, &graph->nodes[n], err));
+            SQ_TRY(lower_node(work, n, err));
         }
     }
     if (work->failed > 0) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/compile/compile_explain.h"
 #include "nn/compile/compile_internal.h"
 #include "nn/ref/ref.h"
 
@@ -36,28 +37,68 @@ static uint64_t memory_of(const maker *make, const pair *made)
     return plan->arena_bytes + plan->scratch_bytes;
 }
 
+static squall_status dump_changed(void *self, const sq_graph *graph, const char *pass,
+                                  squall_error *err)
+{
+    return sq_dump_graph(self, graph, pass, err);
+}
+
+/* The passes, watched where they are to be seen. */
+static squall_status optimise(const maker *make, sq_graph *graph, bool speak, squall_error *err)
+{
+    sq_dump dump = {.folder = speak ? make->job->options->dump_folder : NULL};
+    const sq_graph_watch watch = {.self = &dump, .changed = dump_changed};
+    if (dump.folder != NULL) {
+        SQ_TRY(sq_dump_graph(&dump, graph, "model", err));
+    }
+    if (!make->job->optimise) {
+        return SQUALL_OK;
+    }
+    const sq_graph_watch *seen = dump.folder != NULL ? &watch : NULL;
+    squall_notes *notes = speak ? make->job->notes : NULL;
+    SQ_TRY(sq_graph_optimise(graph, sq_ref_evaluate, seen, notes, err));
+    return make->target->gpu ? SQUALL_OK : sq_graph_fuse(graph, sq_ref_evaluate, seen, notes, err);
+}
+
 /* The graph with its shapes, after the passes; given. */
 static squall_status prepare(const maker *make, uint32_t profile, sq_batch which, bool speak,
                              sq_graph **out, squall_error *err)
 {
+    squall_status status;
     sq_graph *copy = NULL;
     SQ_TRY(sq_graph_copy(make->job->graph, &copy, err));
-    squall_status status = sq_compile_set_shapes(copy, make->job->options, profile, which, err);
-    if (status == SQUALL_OK) {
-        status = sq_graph_infer(copy, sq_ref_evaluate, err);
+    SQ_TRY_GOTO(sq_compile_set_shapes(copy, make->job->options, profile, which, err));
+    if (speak && make->job->options->explanation != NULL) {
+        SQ_TRY_GOTO(sq_graph_trace(copy, err));
     }
-    if (status == SQUALL_OK && make->job->optimise) {
-        status = sq_graph_optimise(copy, sq_ref_evaluate, speak ? make->job->notes : NULL, err);
-    }
-    if (status == SQUALL_OK && make->job->optimise && !make->target->gpu) {
-        status = sq_graph_fuse(copy, sq_ref_evaluate, speak ? make->job->notes : NULL, err);
-    }
-    if (status != SQUALL_OK) {
-        sq_graph_destroy(&copy);
-        return status;
-    }
+    SQ_TRY_GOTO(sq_graph_infer(copy, sq_ref_evaluate, err));
+    SQ_TRY_GOTO(optimise(make, copy, speak, err));
     *out = copy;
-    return SQUALL_OK;
+    copy = NULL;
+done:
+    sq_graph_destroy(&copy);
+    return status;
+}
+
+/* Lower a graph; `tell`: with what becomes of the model's nodes. */
+static squall_status lower_told(const maker *make, const sq_graph *graph, sq_lowering *how,
+                                bool tell, sq_plan *out, squall_error *err)
+{
+    squall_explanation *explanation = make->job->options->explanation;
+    if (!tell || explanation == NULL) {
+        return sq_compile_lower(graph, how, make->job->notes, out, err);
+    }
+    how->step_of = sq_alloc(graph->node_count, sizeof *how->step_of);
+    if (how->step_of == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, graph->name, "no memory to explain its plan");
+    }
+    squall_status status = sq_compile_lower(graph, how, make->job->notes, out, err);
+    if (status == SQUALL_OK) {
+        status = sq_explain(explanation, graph, out, how->step_of, err);
+    }
+    sq_free(how->step_of);
+    how->step_of = NULL;
+    return status;
 }
 
 /* The device plan of a graph by a way to choose; the graph is in the device's precision after it. A
@@ -76,19 +117,19 @@ static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose 
                        .chooser = chooser,
                        .notes = speak ? make->job->notes : NULL};
     sq_plan_free(&made->device);
-    SQ_TRY(sq_compile_lower(graph, &how, make->job->notes, &made->device, err));
+    SQ_TRY(lower_told(make, graph, &how, speak, &made->device, err));
     made->fallbacks = how.fallbacks;
     made->on_cpu = how.first;
     return SQUALL_OK;
 }
 
-static squall_status lower_portable(const maker *make, const sq_graph *graph, pair *made,
-                                    squall_error *err)
+static squall_status lower_portable(const maker *make, const sq_graph *graph, bool speak,
+                                    pair *made, squall_error *err)
 {
     sq_lowering how = {.backends = {&sq_ref_backend},
                        .threads = make->job->options->threads,
                        .weights = make->weights};
-    return sq_compile_lower(graph, &how, make->job->notes, &made->portable, err);
+    return lower_told(make, graph, &how, speak && make->cpu == NULL, &made->portable, err);
 }
 
 /* Both plans at one batch; `pin` (optional) says the tactics of the device's. */
@@ -101,7 +142,7 @@ static squall_status lower_pair(const maker *make, uint32_t profile, sq_batch wh
     SQ_TRY(prepare(make, profile, which, speak, &graph, err));
     squall_status status = pin != NULL ? sq_pinned_init(&pinned, pin, err) : SQUALL_OK;
     if (status == SQUALL_OK) {
-        status = lower_portable(make, graph, made, err);
+        status = lower_portable(make, graph, speak, made, err);
     }
     if (status == SQUALL_OK && make->cpu != NULL) {
         status = lower_device(make, graph, pin != NULL ? sq_choose_pinned : make->job->choose,
@@ -354,5 +395,9 @@ squall_status sq_compile_profiles_build(const sq_compile_job *job, const sq_targ
                     "no step has a kernel for this device; the engine has the portable plan alone");
         }
     }
-    return SQUALL_OK;
+    if (job->options->explanation == NULL) {
+        return SQUALL_OK;
+    }
+    return sq_explain_settle(job->options->explanation,
+                             file->device != NULL ? &file->device[0] : &file->portable[0], err);
 }

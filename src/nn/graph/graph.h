@@ -52,6 +52,7 @@ typedef struct sq_fate {
     char *name; /* owned */
     sq_op op;
     char *history; /* owned; "went into 'conv1' (Conv): normalisation; ...", NULL for nothing */
+    enum { SQ_FATE_LIVES, SQ_FATE_FUSED, SQ_FATE_CONSTANT, SQ_FATE_REMOVED } end; /* so far */
 } sq_fate;
 
 /** What became of the nodes of the model, kept from sq_graph_trace() on. */
@@ -101,6 +102,8 @@ SQUALL_MUST_USE squall_status sq_graph_trace(sq_graph *graph, squall_error *err)
 /** `node` is dead, for a reason in words; what it stood for, `into` (optional) stands for now. */
 void sq_graph_retire(sq_graph *graph, sq_node *node, sq_node *into, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/** `node` is dead: its outputs are constants now. */
+void sq_graph_retire_constant(sq_graph *graph, sq_node *node, const char *why);
 /** `node`, which is new, stands for what `old` stands for; `old` may go on or be retired. */
 void sq_graph_stand_for(sq_graph *graph, sq_node *node, const sq_node *old);
 
@@ -147,10 +150,24 @@ sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates
 sq_graph_pass sq_pass_join;  /* Concat and enlarging into the 3 x 3 Conv behind them */
 sq_graph_pass sq_pass_depth; /* a depthwise Conv and the 1 x 1 Conv behind it */
 
+/** Is shown the graph after each pass that changed something. */
+typedef struct sq_graph_watch {
+    void *self;
+    squall_status (*changed)(void *self, const sq_graph *graph, const char *pass,
+                             squall_error *err);
+} sq_graph_watch;
+
 /** Run the passes in their order until none changes anything, at most a set number of rounds. A
- * line for each pass that did something goes to `notes`. */
+ * line for each pass that did something goes to `notes`; `watch` (optional) sees them all. */
 SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
-                                                squall_notes *notes, squall_error *err);
+                                                const sq_graph_watch *watch, squall_notes *notes,
+                                                squall_error *err);
+
+/** Why no pass took `node` into another, in words; empty where there is nothing to say. Uses are
+ * those of a graph in which all passes have run. Into `text` of SQ_GRAPH_APART bytes; returns it.
+ */
+#define SQ_GRAPH_APART 256
+const char *sq_graph_why_apart(const sq_graph *graph, const sq_node *node, char *text);
 
 /** The network in float16: constants are rounded, inputs and outputs stay float32 behind Casts.
  * Types are to be inferred again. A line goes to `notes` when constants are beyond float16. */
@@ -159,6 +176,7 @@ SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_notes *no
 
 /** Then those that make one node of several, in the same way. */
 SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
-                                            squall_notes *notes, squall_error *err);
+                                            const sq_graph_watch *watch, squall_notes *notes,
+                                            squall_error *err);
 
 #endif /* SQ_NN_GRAPH_GRAPH_H */

@@ -111,7 +111,7 @@ squall_status sq_graph_fold(sq_graph *graph, sq_node *node, sq_graph_evaluate *e
         value->type = out[i];
         value->constant = true;
     }
-    sq_graph_retire(graph, node, NULL, "became a constant: all that it works on is known");
+    sq_graph_retire_constant(graph, node, "all that it works on is known");
     *done = true;
     return SQUALL_OK;
 }

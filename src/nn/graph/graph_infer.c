@@ -81,7 +81,7 @@ static squall_status fold_shape(sq_graph *graph, sq_node *node, squall_error *er
     }
     out->type = tensor;
     out->constant = true;
-    sq_graph_retire(graph, node, NULL, "became a constant: the shape is known");
+    sq_graph_retire_constant(graph, node, "the shape is known");
     return SQUALL_OK;
 }
 

@@ -5,8 +5,8 @@
 
 #define MOST_ROUNDS 16
 
-squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, squall_notes *notes,
-                                squall_error *err)
+squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
 {
     /* Dead code first, that its uses do not count; normalisation before activations, which would
      * stand between it and its convolution. */
@@ -38,6 +38,9 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
             SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
             total[i] += changes;
             changed += changes;
+            if (changes > 0 && watch != NULL) {
+                SQ_TRY(watch->changed(watch->self, graph, passes[i].name, err));
+            }
         }
         if (changed == 0) {
             break;
@@ -53,8 +56,8 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate, sq
     return SQUALL_OK;
 }
 
-squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate, squall_notes *notes,
-                            squall_error *err)
+squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
+                            const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
 {
     static const struct {
         sq_graph_pass *run;
@@ -66,8 +69,12 @@ squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate, squall
     for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
         uint32_t changes = 0;
         SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
-        if (changes > 0) {
-            sq_note(notes, passes[i].name, "%" PRIu32 " %s", changes, passes[i].did);
+        if (changes == 0) {
+            continue;
+        }
+        sq_note(notes, passes[i].name, "%" PRIu32 " %s", changes, passes[i].did);
+        if (watch != NULL) {
+            SQ_TRY(watch->changed(watch->self, graph, passes[i].name, err));
         }
     }
     return SQUALL_OK;

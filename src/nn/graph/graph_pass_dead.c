@@ -14,7 +14,7 @@ static uint32_t mark_dead(sq_graph *graph, bool *needed)
         if (!alive) {
             found += !node->dead;
             if (!node->dead) {
-                sq_graph_retire(graph, node, NULL, "removed: no output needs it");
+                sq_graph_retire(graph, node, NULL, "no output needs it");
             }
             continue;
         }

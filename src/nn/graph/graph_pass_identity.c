@@ -195,7 +195,7 @@ squall_status sq_pass_identity(sq_graph *graph, sq_graph_evaluate *evaluate, uin
         } else {
             continue;
         }
-        sq_graph_retire(graph, node, NULL, "removed: it gives its input as it is");
+        sq_graph_retire(graph, node, NULL, "it gives its input as it is");
         ++*changes;
     }
     for (uint32_t i = 0; i < graph->node_count; i++) { /* users that came before a give_instead */

@@ -172,7 +172,7 @@ static squall_status improve_slice(work *w, sq_node *node, squall_error *err)
     }
     if (is_whole(w, &found)) {
         if (stand_in(w, node->outputs[0], found.whole)) {
-            sq_graph_retire(w->graph, node, NULL, "removed: what it cuts out is there already");
+            sq_graph_retire(w->graph, node, NULL, "what it cuts out is there already");
         }
         return SQUALL_OK;
     }
@@ -200,7 +200,7 @@ static void improve_split(work *w, sq_node *node)
         }
     }
     if (left == 0) {
-        sq_graph_retire(w->graph, node, NULL, "removed: the parts are there already");
+        sq_graph_retire(w->graph, node, NULL, "the parts are there already");
     }
 }
 

@@ -151,9 +151,9 @@ static bool cancel(sq_graph *graph, const sq_graph_index *index, sq_node *q, con
         }
         sq_graph_replace(graph, out, dq->inputs[0]);
         index->uses[dq->inputs[0]] += index->uses[out] - 1;
-        sq_graph_retire(graph, q, NULL, "removed: it gives the integers that there were before");
+        sq_graph_retire(graph, q, NULL, "it gives the integers that there were before");
         if (--index->uses[in] == 0) {
-            sq_graph_retire(graph, dq, NULL, "removed: only integers are needed");
+            sq_graph_retire(graph, dq, NULL, "only integers are needed");
         }
         return true;
     }

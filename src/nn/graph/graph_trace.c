@@ -43,6 +43,9 @@ bool sq_trace_copy(const sq_trace *trace, sq_trace *out)
     for (uint32_t i = 0; i < trace->count; i++) {
         const sq_fate *fate = &trace->items[i];
         sq_fate *copy = add_fate(out, fate->name, fate->op);
+        if (copy) {
+            copy->end = fate->end;
+        }
         if (!copy || (fate->history && !(copy->history = sq_strdup(fate->history)))) {
             return false;
         }
@@ -88,11 +91,12 @@ squall_status sq_graph_trace(sq_graph *graph, squall_error *err)
 }
 
 /* Say `sentence` of all that `node` stands for, once for each. */
-static void tell(sq_trace *trace, const sq_node *node, const char *sentence)
+static void tell(sq_trace *trace, const sq_node *node, int end, const char *sentence)
 {
     for (uint32_t i = 0; i < node->origin_count; i++) {
         sq_fate *fate = &trace->items[node->origins[i]];
         sq_text text = {0};
+        fate->end = end;
         if (fate->history && strstr(fate->history, sentence)) {
             continue; /* of another round of the same loop */
         }
@@ -147,5 +151,13 @@ void sq_graph_retire(sq_graph *graph, sq_node *node, sq_node *into, const char *
     } else {
         (void)snprintf(sentence, sizeof sentence, "%s", words);
     }
-    tell(&graph->trace, node, sentence);
+    tell(&graph->trace, node, into ? SQ_FATE_FUSED : SQ_FATE_REMOVED, sentence);
+}
+
+void sq_graph_retire_constant(sq_graph *graph, sq_node *node, const char *why)
+{
+    node->dead = true;
+    if (graph->trace.items) {
+        tell(&graph->trace, node, SQ_FATE_CONSTANT, why);
+    }
 }

@@ -170,7 +170,7 @@ static void test_sort_long(void **state)
     assert_int_equal(sq_graph_sort(graph, NULL), SQUALL_OK);
     assert_int_equal(graph->nodes[0].inputs[0], graph->inputs[0]);
     assert_int_equal(sq_graph_infer(graph, evaluate, NULL), SQUALL_OK);
-    assert_int_equal(sq_graph_optimise(graph, evaluate, NULL, NULL), SQUALL_OK);
+    assert_int_equal(sq_graph_optimise(graph, evaluate, NULL, NULL, NULL), SQUALL_OK);
     assert_int_equal(graph->node_count, 20000);
     sq_graph_destroy(&graph);
 }
@@ -279,7 +279,7 @@ static void test_optimise(void **state)
     squall_notes *notes = squall_notes_create();
     assert_int_equal(sq_graph_infer(graph, evaluate, NULL), SQUALL_OK);
     sq_graph *before = copy_graph(graph);
-    assert_int_equal(sq_graph_optimise(graph, evaluate, notes, NULL), SQUALL_OK);
+    assert_int_equal(sq_graph_optimise(graph, evaluate, NULL, notes, NULL), SQUALL_OK);
     assert_int_equal(graph->node_count, 1);
     assert_int_equal(graph->nodes[0].op, SQ_OP_Conv);
     assert_int_equal(sq_attr_int(&graph->nodes[0].attrs, "sq_activation", 0), SQ_ACT_RELU);
@@ -311,7 +311,7 @@ static void test_no_memory(void **state)
             status = sq_graph_infer(graph, evaluate, NULL);
         }
         if (status == SQUALL_OK) {
-            status = sq_graph_optimise(graph, evaluate, NULL, NULL);
+            status = sq_graph_optimise(graph, evaluate, NULL, NULL, NULL);
         }
         sq_memory_fail_at(-1);
         assert_true(status == SQUALL_OK || status == SQUALL_E_MEMORY);
