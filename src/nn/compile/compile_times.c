@@ -147,6 +147,9 @@ squall_status sq_times_parse(sq_times *times, const char *text, size_t length, c
 {
     json_error_t problem;
     json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (root == NULL && problem.text[0] == '\0') { /* the library has no words for this one */
+        return sq_fail(err, SQUALL_E_MEMORY, name, "no memory to read it");
+    }
     if (root == NULL) {
         return sq_fail(err, SQUALL_E_FORMAT, name, "is no JSON: line %d: %.160s", problem.line,
                        problem.text);

@@ -184,6 +184,9 @@ typedef struct sq_keys {
 } sq_keys;
 
 SQUALL_MUST_USE squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err);
+/** The same from text in memory; `path` is for messages. */
+SQUALL_MUST_USE squall_status sq_keys_parse(const char *text, size_t size, const char *path,
+                                            sq_keys *keys, squall_error *err);
 void sq_keys_free(sq_keys *keys);
 
 /** Whether an engine is what one of the keys signed; nothing but header and table is looked at

@@ -72,21 +72,18 @@ static squall_status read_line(const char *path, const char *line, size_t length
     return SQUALL_OK;
 }
 
-squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err)
+squall_status sq_keys_parse(const char *text, size_t size, const char *path, sq_keys *keys,
+                            squall_error *err)
 {
-    unsigned char *bytes = NULL;
-    size_t size = 0, number = 0;
-    memset(keys, 0, sizeof *keys);
-    SQ_TRY(sq_file_read(path, SQ_LIMIT_HEADER, &bytes, &size, err));
     squall_status status = SQUALL_OK;
-    const char *text = (const char *)bytes;
+    size_t number = 0;
+    memset(keys, 0, sizeof *keys);
     for (size_t at = 0; at < size && status == SQUALL_OK;) {
         const char *end = memchr(text + at, '\n', size - at);
         const size_t length = end != NULL ? (size_t)(end - text) - at : size - at;
         status = read_line(path, text + at, length, ++number, keys, err);
         at += length + 1;
     }
-    sq_free(bytes);
     if (status == SQUALL_OK && keys->count == 0) {
         status = sq_fail(err, SQUALL_E_FORMAT, path,
                          "holds 0 public keys, at least 1 is needed; squall keygen makes them");
@@ -97,6 +94,17 @@ squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err)
     if (status != SQUALL_OK) {
         sq_keys_free(keys);
     }
+    return status;
+}
+
+squall_status sq_keys_read(const char *path, sq_keys *keys, squall_error *err)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    memset(keys, 0, sizeof *keys);
+    SQ_TRY(sq_file_read(path, SQ_LIMIT_HEADER, &bytes, &size, err));
+    const squall_status status = sq_keys_parse((const char *)bytes, size, path, keys, err);
+    sq_free(bytes);
     return status;
 }
 

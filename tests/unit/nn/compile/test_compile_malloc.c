@@ -1,6 +1,10 @@
-/* tests/unit/nn/compile/test_compile_malloc.c - a run asks for no memory, from anybody: the
- * allocator itself is watched, not our own functions alone. */
+/* tests/unit/nn/compile/test_compile_malloc.c - a run asks for no memory, takes no lock and writes
+ * nothing, by anybody: the allocator and the locks themselves are watched, not our own functions
+ * alone. */
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +93,72 @@ static void watch(void)
 }
 #endif
 
+/* Locks, under the names that shared libraries call too; the C library's own are behind them. */
+static atomic_long locks;
+static int (*true_lock)(pthread_mutex_t *);
+static int (*true_read)(pthread_rwlock_t *);
+static int (*true_write)(pthread_rwlock_t *);
+
+#pragma GCC visibility push(default)
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    atomic_fetch_add(&locks, 1);
+    return true_lock != NULL ? true_lock(mutex) : 0;
+}
+int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+    atomic_fetch_add(&locks, 1);
+    return true_read != NULL ? true_read(lock) : 0;
+}
+int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    atomic_fetch_add(&locks, 1);
+    return true_write != NULL ? true_write(lock) : 0;
+}
+#pragma GCC visibility pop
+
+static void watch_locks(void)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    *(void **)&true_lock = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+    *(void **)&true_read = dlsym(RTLD_NEXT, "pthread_rwlock_rdlock");
+    *(void **)&true_write = dlsym(RTLD_NEXT, "pthread_rwlock_wrlock");
+    assert_non_null(true_lock);
+    const long before = atomic_load(&locks);
+    assert_int_equal(pthread_mutex_lock(&mutex), 0);
+    assert_int_equal(pthread_mutex_unlock(&mutex), 0);
+    assert_true(atomic_load(&locks) > before); /* the watch sees one */
+}
+
+/* Whatever is written to the two standard streams from here on goes into a file. */
+typedef struct streams {
+    int out, err, file;
+} streams;
+
+static streams catch_streams(void)
+{
+    streams caught = {.out = dup(1), .err = dup(2)};
+    (void)fflush(NULL);
+    caught.file = open("test_compile_malloc.log", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(caught.out >= 0 && caught.err >= 0 && caught.file >= 0);
+    assert_true(dup2(caught.file, 1) == 1 && dup2(caught.file, 2) == 2);
+    return caught;
+}
+
+/* How many bytes that were. */
+static long release_streams(const streams *caught)
+{
+    (void)fflush(NULL);
+    const long bytes = lseek(caught->file, 0, SEEK_END);
+    (void)dup2(caught->out, 1);
+    (void)dup2(caught->err, 2);
+    (void)close(caught->out);
+    (void)close(caught->err);
+    (void)close(caught->file);
+    (void)unlink("test_compile_malloc.log");
+    return bytes;
+}
+
 /* Build a model, make a context, count what several runs of it ask for. */
 static void check_model(const char *name, const squall_input_shape *shape, const char *device,
                         int threads)
@@ -129,12 +199,17 @@ static void check_model(const char *name, const squall_input_shape *shape, const
     /* The pool's threads set themselves up when they first get the processor: that is no run's. */
     squall_status status = squall_context_run(context, in, ins, out, outs, &err);
     usleep(200000);
+    const streams caught = catch_streams();
     const long before = atomic_load(&allocations), freed = atomic_load(&releases);
+    const long held = atomic_load(&locks);
     assert_true(before > 0); /* the watch sees what building took */
     for (int run = 0; run < 5 && status == SQUALL_OK; run++) {
         status = squall_context_run(context, in, ins, out, outs, &err);
     }
     const long after = atomic_load(&allocations), freed_after = atomic_load(&releases);
+    const long held_after = atomic_load(&locks), written = release_streams(&caught);
+    assert_int_equal(held_after, held);
+    assert_int_equal(written, 0);
     assert_int_equal(status, SQUALL_OK);
     assert_int_equal(after, before);
     assert_int_equal(freed_after, freed);
@@ -147,7 +222,7 @@ static void check_model(const char *name, const squall_input_shape *shape, const
     sq_graph_destroy(&graph);
 }
 
-static void test_run_allocates_nothing(void **state)
+static void test_run(void **state)
 {
     (void)state;
     static const squall_input_shape unet = {.name = "x", .rank = 4, .dims = {2, 3, 16, 16}};
@@ -163,6 +238,7 @@ static void test_run_allocates_nothing(void **state)
 int main(void)
 {
     watch();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run_allocates_nothing)};
+    watch_locks();
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
