@@ -149,6 +149,7 @@ static void check(maker *made, const truth *all)
     int64_t batch[MAX_INPUTS];
     squall_build_options_init(&options);
     options.threads = 1;
+    options.dump_folder = getenv("FUZZ_DUMP"); /* to see what a finding is about */
     for (uint32_t i = 0; i < graph->input_count; i++) {
         sq_value *input = &graph->values[graph->inputs[i]];
         batch[i] = input->type.dims[0];

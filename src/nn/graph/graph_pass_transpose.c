@@ -171,6 +171,17 @@ static squall_status as_reshape(sq_graph *graph, sq_node *node, bool *done, squa
     return sq_graph_rewrite(node, SQ_OP_Reshape, inputs, 2, &output, 1, err);
 }
 
+/* `node` takes what `before` takes, in the place of `between`, which that gives. */
+static void step_over(sq_graph *graph, sq_graph_index *index, sq_node *before, uint32_t between,
+                      sq_node *node, const char *why)
+{
+    index->uses[before->inputs[0]]++;
+    if (--index->uses[between] == 0) {
+        sq_graph_retire(graph, before, node, "%s", why);
+        index->uses[before->inputs[0]]--;
+    }
+}
+
 /* One thing that can be done about `node`. */
 static squall_status improve(sq_graph *graph, sq_graph_index *index, sq_node *node, bool *done,
                              squall_error *err)
@@ -180,11 +191,8 @@ static squall_status improve(sq_graph *graph, sq_graph_index *index, sq_node *no
     if (passes_by(graph, index, node, &before)) {
         const uint32_t between = node->inputs[0];
         node->inputs[0] = before->inputs[0];
-        index->uses[before->inputs[0]]++;
-        if (--index->uses[between] == 0) {
-            sq_graph_retire(graph, before, node, "the Reshape behind it says the whole shape");
-            index->uses[before->inputs[0]]--;
-        }
+        step_over(graph, index, before, between, node,
+                  "the Reshape behind it says the whole shape");
         *done = true;
         return SQUALL_OK;
     }
@@ -195,8 +203,8 @@ static squall_status improve(sq_graph *graph, sq_graph_index *index, sq_node *no
     if (before) {
         const uint32_t between = node->inputs[0];
         SQ_TRY(join(graph, before, node, done, err));
-        if (*done && --index->uses[between] == 0) {
-            sq_graph_retire(graph, before, node, "two Transposes are one");
+        if (*done) {
+            step_over(graph, index, before, between, node, "two Transposes are one");
         }
         return SQUALL_OK;
     }

@@ -62,6 +62,25 @@ static void test_reshapes(void **state)
     sq_graph_destroy(&graph);
 }
 
+/* Two Transposes that undo one another leave what was before them to its other users. */
+static void test_shared(void **state)
+{
+    (void)state;
+    static const int64_t flat[] = {2, 60};
+    sq_graph *graph = sq_graph_create();
+    const uint32_t x = add_input(graph, "x", SQUALL_F32, 4, dims);
+    const uint32_t y = add_op(graph, SQ_OP_Reshape, "a", INPUTS(x, add_ints(graph, "s", flat, 2)));
+    for (int i = 0; i < 2; i++) {
+        uint32_t z = add_op(graph, SQ_OP_Transpose, "t", INPUTS(y));
+        z = add_op(graph, SQ_OP_Transpose, "u", INPUTS(z));
+        add_output(graph,
+                   add_op(graph, SQ_OP_Reshape, "r", INPUTS(z, add_ints(graph, "v", flat, 2))));
+    }
+    add_output(graph, add_op(graph, SQ_OP_Relu, "y", INPUTS(y)));
+    assert_true(check_pass(graph, sq_pass_transpose, 0) > 0);
+    sq_graph_destroy(&graph);
+}
+
 /* Axes of size 1 move alone: the numbers stay where they are. */
 static void test_as_reshape(void **state)
 {
@@ -107,9 +126,9 @@ static void test_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two),        cmocka_unit_test(test_around_pointwise),
-        cmocka_unit_test(test_reshapes),   cmocka_unit_test(test_as_reshape),
-        cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_two),      cmocka_unit_test(test_around_pointwise),
+        cmocka_unit_test(test_reshapes), cmocka_unit_test(test_as_reshape),
+        cmocka_unit_test(test_shared),   cmocka_unit_test(test_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
