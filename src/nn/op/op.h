@@ -168,8 +168,8 @@ typedef struct sq_recurrence {
 SQUALL_MUST_USE squall_status sq_op_recurrence(const sq_step *step, sq_recurrence *out,
                                                squall_error *err);
 
-/** The axis of a Split and the size of each part along it, of those too that are not wanted; `sizes`
- * has SQ_MAX_OUTPUTS. */
+/** The axis of a Split and the size of each part along it, of those too that are not wanted;
+ * `sizes` has SQ_MAX_OUTPUTS. */
 SQUALL_MUST_USE squall_status sq_op_split_sizes(const sq_step *step, uint32_t *axis, int64_t *sizes,
                                                 squall_error *err);
 
