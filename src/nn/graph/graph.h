@@ -143,6 +143,7 @@ sq_graph_pass sq_pass_quantise;   /* QuantizeLinear and DequantizeLinear towards
 sq_graph_pass sq_pass_pad;        /* a Pad into the Conv or pooling behind it */
 sq_graph_pass sq_pass_bias;       /* a constant added behind a convolution into its bias */
 sq_graph_pass sq_pass_upsample;   /* a 1 x 1 convolution in front of a linear upsampling */
+sq_graph_pass sq_pass_hoist;      /* input convolutions of recurrences, all at once */
 sq_graph_pass sq_pass_fold_weights; /* last: weights held as integers that no pass took */
 sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
 

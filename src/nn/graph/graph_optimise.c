@@ -27,6 +27,7 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
         {sq_pass_pad, "pass pad", "Pads went into what is behind them"},
         {sq_pass_bias, "pass bias", "sums with constants went into the bias before them"},
         {sq_pass_upsample, "pass upsample", "1 x 1 convolutions came before an upsampling"},
+        {sq_pass_hoist, "pass hoist", "convolutions of a recurrence see their inputs all at once"},
         {sq_pass_activation, "pass activation", "activations went into the node before them"},
     };
     enum { PASSES = sizeof passes / sizeof passes[0] };
