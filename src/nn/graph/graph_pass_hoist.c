@@ -9,10 +9,12 @@
 
 #include "nn/graph/graph_match.h"
 
-/* Only of images so small that a convolution of one does not fill the processor: of larger ones the
- * work is the same, and the sums are written and read once more. bench/NOTES.md has the numbers. */
-#define MOST_PIXELS 1024
-#define MOST_STEPS  SQ_MAX_OUTPUTS
+/* Only of images so small that a convolution of one does not fill the processor, and of so many
+ * channels that it is worth the sums, which are written and read once more: bench/NOTES.md has the
+ * numbers. */
+#define MOST_PIXELS     256
+#define FEWEST_CHANNELS 64
+#define MOST_STEPS      SQ_MAX_OUTPUTS
 
 /* The convolutions that share weights, of one recurrence. */
 typedef struct sequence {
@@ -38,7 +40,8 @@ static const sq_node *find_join(const sq_graph *graph, const sq_graph_index *ind
     if (!join || join->in_count < 2 || out->rank != 4 ||
         out->dims[2] * out->dims[3] > MOST_PIXELS || index->uses[conv->inputs[0]] != 1 ||
         !sq_graph_axis(join, 0, 4, &axis) || axis != 1 ||
-        sq_graph_is_constant(graph, join->inputs[0])) {
+        sq_graph_is_constant(graph, join->inputs[0]) ||
+        graph->values[join->inputs[0]].type.dims[1] < FEWEST_CHANNELS) {
         return NULL;
     }
     return join;

@@ -2,15 +2,16 @@
  * is worked out for all steps of time at once. */
 #include "nn/compile/pass_fixture.h"
 
-enum { X = 2, H = 3 };
+enum { X = 64, H = 66 };
 
 /* h = tanh(conv([x_t, h] or [x_t, h, s])) for each of `steps`; x_t are inputs, or the last state.
  */
-static sq_graph *make(int steps, bool bias, bool three, bool feedback, int64_t height)
+static sq_graph *make(int steps, bool bias, bool three, bool feedback, int64_t height,
+                      int64_t x_channels)
 {
     static const int64_t one[] = {1, 1, 1, 1};
-    const int64_t first_dims[] = {1, X, height, 6}, then_dims[] = {1, H, height, 6};
-    const int64_t kernels[] = {H, X + H * (three ? 2 : 1), 3, 3}, channels = H;
+    const int64_t first_dims[] = {1, x_channels, height, 6}, then_dims[] = {1, H, height, 6};
+    const int64_t kernels[] = {H, x_channels + H * (three ? 2 : 1), 3, 3}, channels = H;
     sq_graph *graph = sq_graph_create();
     uint32_t h = add_input(graph, "h", SQUALL_F32, 4, then_dims);
     const uint32_t s = three ? add_input(graph, "s", SQUALL_F32, 4, then_dims) : SQ_NO_VALUE;
@@ -44,7 +45,7 @@ static void test_hoisted(void **state)
     (void)state;
     for (int form = 0; form < 8; form++) {
         const int steps = form & 4 ? 5 : 2;
-        sq_graph *graph = make(steps, form & 1, form & 2, false, 5);
+        sq_graph *graph = make(steps, form & 1, form & 2, false, 5, X);
         if (form == 3) {
             check_pass_memory(graph, sq_pass_hoist);
         }
@@ -62,12 +63,13 @@ static void test_hoisted(void **state)
     }
 }
 
-/* An input that is the last output, images that are large enough by themselves, one step. */
+/* An input that is the last output, images that are large enough by themselves, one step, inputs of
+ * few channels. */
 static void test_left_alone(void **state)
 {
     (void)state;
-    sq_graph *graphs[] = {make(3, true, false, true, 5), make(3, true, false, false, 500),
-                          make(1, true, false, false, 5)};
+    sq_graph *graphs[] = {make(3, true, false, true, 5, X), make(3, true, false, false, 50, X),
+                          make(1, true, false, false, 5, X), make(3, true, false, false, 5, 2)};
     for (size_t i = 0; i < sizeof graphs / sizeof graphs[0]; i++) {
         assert_int_equal(check_pass(graphs[i], sq_pass_hoist, 0), 0);
         sq_graph_destroy(&graphs[i]);
