@@ -49,7 +49,7 @@ static void test_hoisted(void **state)
         if (form == 3) {
             check_pass_memory(graph, sq_pass_hoist);
         }
-        assert_int_equal(check_pass(graph, sq_pass_hoist, 1e-5), steps);
+        assert_int_equal(check_pass(graph, sq_pass_hoist, 1e-4), steps);
         assert_int_equal(count_ops(graph, SQ_OP_Conv), steps + 1);
         assert_int_equal(count_ops(graph, SQ_OP_Split), 1);
         assert_int_equal(count_ops(graph, SQ_OP_Concat), form & 2 ? steps + 1 : 1);
