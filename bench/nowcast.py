@@ -120,11 +120,17 @@ class Squall:
         f = field.contents
         return np.ctypeslib.as_array(f.values, (f.grid.height, f.grid.width))
 
-    def motion(self, fields):
+    def motion(self, fields, method=0):
+        class Options(c.Structure):
+            _fields_ = [("struct_size", c.c_uint32), ("min_rate", c.c_float), ("max_speed", c.c_float), ("threads", c.c_int32),
+                        ("method", c.c_int32)]
+        options = Options()
+        self.lib.squall_motion_options_init(c.byref(options))
+        options.method = method
         motion = c.POINTER(Motion)()
         self.ok("squall_motion_create", c.byref(fields[0].contents.grid), c.byref(motion))
         frames = (c.POINTER(Field) * len(fields))(*fields)
-        self.ok("squall_motion_estimate", frames, c.c_size_t(len(fields)), None, motion)
+        self.ok("squall_motion_estimate", frames, c.c_size_t(len(fields)), c.byref(options), motion)
         return motion
 
     def carry(self, field, motion, leads_s):

@@ -18,12 +18,26 @@ typedef struct squall_motion {
     float *v; /**< [height][width]; cells per second towards higher rows (south) */
 } squall_motion;
 
+/** Ways to find motion. */
+typedef enum squall_motion_method {
+    SQUALL_MOTION_DENSE = 0,        /**< a dense flow, smooth from block to block; the best of them
+                                         on the real sequences, and the default */
+    SQUALL_MOTION_LUCAS_KANADE = 1, /**< corners tracked over a pyramid (Shi and Tomasi 1994;
+                                       Bouguet 2000), outliers left out, the rest spread out */
+    SQUALL_MOTION_SPECTRAL = 2      /**< the first waves of a motion field that explain how the
+                                         spectra change: DARTS (Ruzanski et al. 2011) */
+} squall_motion_method;
+enum { SQUALL_MOTION_METHODS = 3 };
+/** "dense", "lucas-kanade", "spectral"; never NULL. */
+SQUALL_API const char *squall_motion_method_name(squall_motion_method method);
+
 /** How motion is found. Set it up with squall_motion_options_init(). */
 typedef struct squall_motion_options {
     uint32_t struct_size;
     float min_rate_mm_h; /**< rates below this count as dry; default 0.1 */
     float max_speed_m_s; /**< faster vectors are taken for errors; default 50 */
     int32_t threads;     /**< 0: one for each processor; default 0 */
+    int32_t method;      /**< a squall_motion_method; default SQUALL_MOTION_DENSE */
 } squall_motion_options;
 SQUALL_API void squall_motion_options_init(squall_motion_options *options);
 
@@ -34,7 +48,8 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_motion_create(const squall_grid 
 SQUALL_API void squall_motion_destroy(squall_motion **motion);
 
 /**
- * Find the motion of rain between frames: a dense optical flow on the logarithm of the rate.
+ * Find the motion of rain between frames, by default by a dense optical flow on the logarithm of
+ * the rate.
  *
  * @param frames  borrowed; `count` rain-rate fields on one grid, oldest first, 2..8. Steps may
  *                differ and a NULL entry is a frame that is missing.

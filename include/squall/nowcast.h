@@ -72,6 +72,13 @@ SQUALL_API void squall_nowcaster_destroy(squall_nowcaster **nowcaster);
 SQUALL_MUST_USE SQUALL_API squall_status squall_nowcaster_set_ensemble(
     squall_nowcaster *nowcaster, const squall_ensemble_options *options, squall_error *err);
 
+/** How motion is found from now on; SQUALL_MOTION_DENSE by default, and what recipes in the moving
+ * frame were trained with.
+ * @return SQUALL_OK; SQUALL_E_ARGUMENT. */
+SQUALL_MUST_USE SQUALL_API squall_status squall_nowcaster_set_motion(squall_nowcaster *nowcaster,
+                                                                     squall_motion_method method,
+                                                                     squall_error *err);
+
 /** The recipe of its engine, or NULL; borrowed. */
 SQUALL_API const squall_recipe *squall_nowcaster_recipe(const squall_nowcaster *nowcaster);
 

@@ -14,6 +14,7 @@
 #include "squall/feature.h"
 #include "squall/field.h"
 #include "squall/io.h"
+#include "squall/motion.h"
 #include "squall/nowcast.h"
 #include "squall/verify.h"
 
@@ -62,6 +63,10 @@ void cli_list_free(cli_list *list);
 /** "15:00,30:00"-like lists: whole numbers with commas; false, with a message, when it is none. */
 bool cli_parse_numbers(const char *option, const char *text, int64_t *out, size_t room,
                        size_t *count);
+
+/** A way to find motion by its name (--motion); NULL is the default. False, with a message, for
+ * none. */
+bool cli_parse_motion(const char *command, const char *text, squall_motion_method *out);
 
 /** Print "squall COMMAND: where: text" on stderr; returns CLI_USAGE when an option's value is what
  * was refused (SQUALL_E_ARGUMENT), else CLI_FAILED. */

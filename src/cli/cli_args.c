@@ -174,3 +174,20 @@ bool cli_parse(const cli_command *command, const cli_option *options, size_t opt
     *code = CLI_OK;
     return true;
 }
+
+bool cli_parse_motion(const char *command, const char *text, squall_motion_method *out)
+{
+    *out = SQUALL_MOTION_DENSE;
+    for (int method = 0; text != NULL; method++) {
+        if (method == SQUALL_MOTION_METHODS) {
+            fprintf(stderr, "squall %s: --motion: '%s' is none of dense, lucas-kanade, spectral\n",
+                    command, text);
+            return false;
+        }
+        if (strcmp(text, squall_motion_method_name((squall_motion_method)method)) == 0) {
+            *out = (squall_motion_method)method;
+            break;
+        }
+    }
+    return true;
+}

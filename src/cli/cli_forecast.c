@@ -12,7 +12,8 @@ enum { MAX_LEADS = 256, SHEET_COLUMNS = 6, FUTURE_TOLERANCE_S = 300 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *engine, *method, *leads, *out, *maps, *sheet, *title, *attribution, *tensors;
+    const char *engine, *method, *motion, *leads, *out, *maps, *sheet, *title, *attribution,
+        *tensors;
     int64_t issue, now;
     int32_t threads, members, seed;
     double threshold;
@@ -27,6 +28,7 @@ typedef struct job {
     const request *want;
     squall_engine *engine;
     squall_nowcaster *nowcaster;
+    squall_motion_method motion;
     cli_frames frames;
     cli_sources sources;
     const squall_field **past; /* owned */
@@ -148,13 +150,14 @@ static squall_status read_past(job *j, squall_error *err)
     return cli_sources_collect(&j->sources, &radar, issue - reach, issue, j->notes, err);
 }
 
-/* How S-PROG and STEPS are run. */
+/* How motion is found, and how S-PROG and STEPS are run. */
 static squall_status set_ensemble(job *j, squall_error *err)
 {
     squall_ensemble_options options;
     squall_ensemble_options_init(&options);
     options.members = j->want->members;
     options.seed = (uint64_t)j->want->seed;
+    SQ_TRY(squall_nowcaster_set_motion(j->nowcaster, j->motion, err));
     options.keep_members = j->want->out != NULL && !j->want->no_members;
     return squall_nowcaster_set_ensemble(j->nowcaster, &options, err);
 }
@@ -406,6 +409,10 @@ static int run(int argc, char **argv)
          .argument = "NAME",
          .text = &want.method,
          .help = "auto (default), engine, extrapolation, sprog, steps or persistence"},
+        {.name = "motion",
+         .argument = "NAME",
+         .text = &want.motion,
+         .help = "how motion is found: dense (default), lucas-kanade or spectral"},
         {.name = "members",
          .argument = "N",
          .number = &want.members,
@@ -466,7 +473,8 @@ static int run(int argc, char **argv)
     if (paths.count == 0) {
         fprintf(stderr, "squall forecast: name radar files or folders\n");
         code = CLI_USAGE;
-    } else if (!parse_method(want.method, &method) || !parse_leads(&j)) {
+    } else if (!parse_method(want.method, &method) || !parse_leads(&j) ||
+               !cli_parse_motion("forecast", want.motion, &j.motion)) {
         code = CLI_USAGE;
     } else if (carry_out(&j, &paths, method, &err) != SQUALL_OK) {
         cli_print_notes("forecast", j.notes);

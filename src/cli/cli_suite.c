@@ -23,6 +23,7 @@ static squall_status add_method(suite *s, const char *name, squall_method method
     m->method = method;
     m->engine = engine;
     SQ_TRY(squall_nowcaster_create(engine, s->want->threads, &m->nowcaster, err));
+    SQ_TRY(squall_nowcaster_set_motion(m->nowcaster, s->want->motion, err));
     squall_ensemble_options options;
     squall_ensemble_options_init(&options);
     options.members = s->want->members;

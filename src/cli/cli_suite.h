@@ -85,6 +85,7 @@ typedef struct suite_request {
     const int64_t *leads_min;
     size_t lead_count;
     bool json;
+    squall_motion_method motion;
     const cli_engine *open;
     const cli_input *input;
 } suite_request;

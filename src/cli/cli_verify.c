@@ -10,7 +10,7 @@ enum { MAX_LEADS = 256 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *forecast, *engine, *leads, *keys, *methods, *html;
+    const char *forecast, *engine, *leads, *keys, *methods, *html, *motion;
     cli_list engines;
     int64_t from, to;
     int32_t threads, every, scale, tolerance, members, seed, block, resamples;
@@ -25,6 +25,7 @@ typedef struct job {
     const request *want;
     squall_engine *engine;
     squall_nowcaster *nowcaster;
+    squall_motion_method motion;
     cli_frames frames;
     int32_t leads_s[MAX_LEADS];
     size_t lead_count, issue_count;
@@ -97,6 +98,7 @@ static squall_status prepare(job *j, squall_error *err)
         SQ_TRY(cli_engine_open(&j->want->open, j->want->engine, &j->engine, j->notes, err));
     }
     SQ_TRY(squall_nowcaster_create(j->engine, j->want->threads, &j->nowcaster, err));
+    SQ_TRY(squall_nowcaster_set_motion(j->nowcaster, j->motion, err));
     const squall_recipe *recipe = squall_nowcaster_recipe(j->nowcaster);
     if (j->want->leads != NULL) {
         if (!cli_parse_numbers("leads", j->want->leads, minutes, MAX_LEADS, &j->lead_count)) {
@@ -203,7 +205,8 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_error *err)
 }
 
 /* The suite takes the options in its own form. */
-static int run_suite(const request *want, const cli_list *paths, squall_notes *notes)
+static int run_suite(const request *want, const cli_list *paths, squall_motion_method motion,
+                     squall_notes *notes)
 {
     int64_t leads[SUITE_LEADS] = {15, 30, 60};
     size_t lead_count = 3;
@@ -233,6 +236,7 @@ static int run_suite(const request *want, const cli_list *paths, squall_notes *n
                                  .leads_min = leads,
                                  .lead_count = lead_count,
                                  .json = want->json,
+                                 .motion = motion,
                                  .open = &want->open,
                                  .input = &want->input};
     return cli_suite_run(&asked, notes);
@@ -265,6 +269,10 @@ static int run(int argc, char **argv)
          .list = &want.engines,
          .help = "engine to make them with, beside extrapolation and persistence; --suite takes "
                  "several"},
+        {.name = "motion",
+         .argument = "NAME",
+         .text = &want.motion,
+         .help = "how motion is found: dense (default), lucas-kanade or spectral"},
         {.name = "suite",
          .flag = &want.suite,
          .help =
@@ -354,10 +362,12 @@ static int run(int argc, char **argv)
     if (paths.count == 0) {
         fprintf(stderr, "squall verify: name the files or folders of the observations\n");
         code = CLI_USAGE;
+    } else if (!cli_parse_motion("verify", want.motion, &j.motion)) {
+        code = CLI_USAGE;
     } else if (want.keys != NULL) {
         code = cli_verify_signature("verify", &paths, want.keys, want.json);
     } else if (want.suite) {
-        code = run_suite(&want, &paths, j.notes);
+        code = run_suite(&want, &paths, j.motion, j.notes);
         cli_print_notes("verify", j.notes);
     } else if (carry_out(&j, &paths, &err) != SQUALL_OK) {
         cli_print_notes("verify", j.notes);

@@ -120,6 +120,10 @@ def forecasts(engine, folder):
         one = squall("forecast", "--method", method, "--leads", "10,20", "--issue", ISSUE, "--json", *WINDOW,
                      KNMI).json()
         check(one["method"] == method and one["leads_s"] == [600, 1200], made, method)
+    for motion in ("dense", "lucas-kanade", "spectral"):
+        one = squall("forecast", "--motion", motion, "--leads", 10, "--issue", ISSUE, "--score", "--json", *WINDOW, KNMI)
+        csi = {name: rows[0]["csi"] for name, rows in one.json()["scores"]["methods"].items()}
+        check(csi["extrapolation"] > csi["persistence"] + 0.1, one, f"{motion} finds no motion: {csi}")
     text = squall("forecast", "--issue", ISSUE, "--leads", 5, "--score", *WINDOW, KNMI)
     check(text.out.startswith("forecast by extrapolation from 2010-08-26T02:00:00Z, 1 lead times"), text, "text")
     check("CSI at 1 mm/h" in text.out and "run time: " in text.out, text, "scores and times")
@@ -160,6 +164,8 @@ def wrong_usage(engine, folder):
         (("features", KNMI), "--recipe, --out"),
         (("forecast",), "name radar files or folders"),
         (("forecast", "--method", "magic", KNMI), "'magic' is none of"),
+        (("forecast", "--motion", "magic", KNMI), "'magic' is none of"),
+        (("verify", "--motion", "magic", KNMI), "'magic' is none of"),
         (("forecast", "--leads", "10,5", KNMI), "must ascend"),
         (("forecast", "--leads", "5,", KNMI), "whole numbers with commas"),
         (("forecast", "--issue", "yesterday", KNMI), "'yesterday' is no time"),

@@ -22,6 +22,17 @@ static inline int sq_floor_int(float x)
     return whole - (x < (float)whole ? 1 : 0);
 }
 
+/* --- the other methods: motion_sparse.c, motion_spectral.c --- */
+
+/** As squall_motion_estimate() for `count` frames (2..8) that have been checked. Vectors faster
+ * than allowed are shortened by the caller. */
+SQUALL_MUST_USE squall_status sq_motion_sparse(const squall_field *const *frames, size_t count,
+                                               const squall_motion_options *options,
+                                               squall_motion *out, squall_error *err);
+SQUALL_MUST_USE squall_status sq_motion_spectral(const squall_field *const *frames, size_t count,
+                                                 const squall_motion_options *options,
+                                                 squall_motion *out, squall_error *err);
+
 /* --- images of a frame: motion_image.c --- */
 
 enum { SQ_MOTION_LEVELS = 12 };

@@ -19,6 +19,12 @@ static const sq_flow_settings settings = {.smoothness = 0.03f,
                                           .warps = 3,
                                           .sweeps = 40};
 
+const char *squall_motion_method_name(squall_motion_method method)
+{
+    static const char *const names[SQUALL_MOTION_METHODS] = {"dense", "lucas-kanade", "spectral"};
+    return (unsigned)method < SQUALL_MOTION_METHODS ? names[method] : "unknown";
+}
+
 void squall_motion_options_init(squall_motion_options *options)
 {
     memset(options, 0, sizeof *options);
@@ -253,6 +259,24 @@ static void spread(const estimate *e, squall_motion *out)
     sq_pool_run(e->pool, spread_row, &s, out->grid.height);
 }
 
+/* None faster than allowed; the dense flow sees to it as it is spread. */
+static void limit_speed(const squall_motion_options *options, squall_motion *motion)
+{
+    double column_m = 0.0, row_m = 0.0;
+    if (sq_motion_cell_m(&motion->grid, &column_m, &row_m, NULL) != SQUALL_OK ||
+        !isfinite(column_m) || !isfinite(row_m)) {
+        return;
+    }
+    for (size_t i = 0; i < motion->grid.width * motion->grid.height; i++) {
+        const float east = motion->u[i] * (float)column_m, south = motion->v[i] * (float)row_m;
+        const float speed = sqrtf(east * east + south * south);
+        if (speed > options->max_speed_m_s) {
+            motion->u[i] *= options->max_speed_m_s / speed;
+            motion->v[i] *= options->max_speed_m_s / speed;
+        }
+    }
+}
+
 squall_status squall_motion_estimate(const squall_field *const *frames, size_t count,
                                      const squall_motion_options *options, squall_motion *out,
                                      squall_error *err)
@@ -268,7 +292,18 @@ squall_status squall_motion_estimate(const squall_field *const *frames, size_t c
         return sq_fail(err, SQUALL_E_ARGUMENT, "motion options",
                        "min_rate_mm_h and max_speed_m_s must be above 0");
     }
+    if ((uint32_t)e.options.method >= SQUALL_MOTION_METHODS) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "motion options", "method %d is none of 0 to %d",
+                       e.options.method, SQUALL_MOTION_METHODS - 1);
+    }
     SQ_TRY(check_frames(frames, count, out, &e, err));
+    if (e.options.method != SQUALL_MOTION_DENSE) {
+        SQ_TRY((e.options.method == SQUALL_MOTION_SPECTRAL
+                    ? sq_motion_spectral
+                    : sq_motion_sparse)(e.frames, e.count, &e.options, out, err));
+        limit_speed(&e.options, out);
+        return SQUALL_OK;
+    }
     SQ_TRY_GOTO(prepare(&e, err));
     find_flow(&e);
     spread(&e, out);

@@ -17,6 +17,7 @@ struct squall_nowcaster {
     squall_tensor input, output; /* owned data, of that profile */
     int32_t threads;
     squall_ensemble_options ensemble;
+    squall_motion_method motion_method;
 };
 
 /* One run's materials. */
@@ -111,6 +112,17 @@ squall_status squall_nowcaster_set_ensemble(squall_nowcaster *nowcaster,
     return SQUALL_OK;
 }
 
+squall_status squall_nowcaster_set_motion(squall_nowcaster *nowcaster, squall_motion_method method,
+                                          squall_error *err)
+{
+    if ((unsigned)method >= SQUALL_MOTION_METHODS) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "motion", "method %d is none of 0 to %d",
+                       (int)method, SQUALL_MOTION_METHODS - 1);
+    }
+    nowcaster->motion_method = method;
+    return SQUALL_OK;
+}
+
 static void drop_context(squall_nowcaster *nowcaster)
 {
     squall_context_destroy(&nowcaster->context);
@@ -145,8 +157,9 @@ void squall_nowcaster_tensors(const squall_nowcaster *nowcaster, squall_tensor *
 
 /* Find the motion from the newest frames, if there are two near enough in time; `*used` says from
  * how many. */
-static squall_status find_motion(const sq_frames *frames, int32_t threads, squall_motion **out,
-                                 size_t *used, squall_error *err)
+static squall_status find_motion(const sq_frames *frames, squall_motion_method method,
+                                 int32_t threads, squall_motion **out, size_t *used,
+                                 squall_error *err)
 {
     squall_motion_options options;
     squall_motion *motion = NULL;
@@ -166,6 +179,7 @@ static squall_status find_motion(const sq_frames *frames, int32_t threads, squal
     }
     squall_motion_options_init(&options);
     options.threads = threads;
+    options.method = (int32_t)method;
     SQ_TRY(squall_motion_create(&frames->latest->grid, &motion, err));
     const squall_status status =
         squall_motion_estimate(frames->items + first, frames->count - first, &options, motion, err);
@@ -185,7 +199,8 @@ squall_status squall_nowcast_motion(const squall_source *sources, size_t source_
     sq_frames frames;
     size_t used;
     SQ_TRY(sq_frames_select(sources, source_count, issue_time, &frames, notes, err));
-    const squall_status status = find_motion(&frames, threads, out, &used, err);
+    const squall_status status =
+        find_motion(&frames, SQUALL_MOTION_DENSE, threads, out, &used, err);
     sq_frames_free(&frames);
     return status;
 }
@@ -424,7 +439,8 @@ static squall_status make_fields(run *r, squall_method method)
     bool done = false;
     squall_forecast *f = r->forecast;
     const double start = sq_clock_s();
-    SQ_TRY(find_motion(&r->frames, r->nowcaster->threads, &r->motion, &r->motion_frames, r->err));
+    SQ_TRY(find_motion(&r->frames, r->nowcaster->motion_method, r->nowcaster->threads, &r->motion,
+                       &r->motion_frames, r->err));
     f->motion_s = sq_clock_s() - start;
     if (r->motion == NULL && method >= SQUALL_METHOD_EXTRAPOLATION) {
         sq_note(r->notes, "radar", "only one frame in the last %d minutes: no motion can be found",
