@@ -98,6 +98,8 @@ typedef struct cli_input {
     double zr_a, zr_b;    /* --zr-a, --zr-b */
     double max_rate_mm_h; /* --max-rate */
     const char *window;   /* --window COL,ROW,WIDTH,HEIGHT in cells */
+    const char *quality;  /* --quality NAME,... */
+    double min_quality;   /* --min-quality */
 } cli_input;
 void cli_input_init(cli_input *input);
 /* Rows of an option table for a cli_input. */
@@ -124,6 +126,16 @@ void cli_input_init(cli_input *input);
          .low = 0,                                                                     \
          .high = 100000,                                                               \
          .help = "cut observed rain rates to this (default 150; 0: never)"},           \
+        {.name = "quality",                                                            \
+         .argument = "NAME,...",                                                       \
+         .text = &(input).quality,                                                     \
+         .help = "make past frames fit: speckle, spokes, mask, gaps, instant"},        \
+        {.name = "min-quality",                                                        \
+         .argument = "Q",                                                              \
+         .real = &(input).min_quality,                                                 \
+         .low = 0,                                                                     \
+         .high = 1,                                                                    \
+         .help = "quality below which --quality mask takes cells out (default 0.5)"},  \
     {                                                                                  \
         .name = "window", .argument = "COL,ROW,WIDTH,HEIGHT", .text = &(input).window, \
         .help = "use only this part of each field, in cells"                           \
@@ -136,6 +148,10 @@ typedef struct cli_frames {
     bool *tried;           /* [count] */
     size_t count;
     cli_input input;
+    unsigned quality;    /* CLI_QUALITY_*: what is done to past frames */
+    squall_field **made; /* owned, [made_count]: frames of the last cli_frames_range(), where
+                            `quality` is not 0 */
+    size_t made_count;
     int64_t window[4];   /* of `input`: column, row, width, height; width 0 for the whole */
     squall_notes *notes; /* borrowed */
 } cli_frames;
@@ -146,11 +162,28 @@ void cli_frames_close(cli_frames *frames);
 /** Frame `index` as a rain rate, cut to the window; NULL, with a note, when it cannot be read.
  * Borrowed. */
 const squall_field *cli_frames_get(cli_frames *frames, size_t index);
-/** Read all frames from `from` to `to` (both included); returns how many are in `list`, which has
- * room for frames->count. */
+/** Read all frames from `from` to `to` (both included), as --quality has them; returns how many are
+ * in `list`, which has room for frames->count. Borrowed until the next call. */
 size_t cli_frames_range(cli_frames *frames, int64_t from, int64_t to, const squall_field **list);
 /** The frame within `tolerance_s` of `time`, or NULL. */
 const squall_field *cli_frames_at(cli_frames *frames, int64_t time, int32_t tolerance_s);
+/* --- cli_quality.c --- */
+
+enum {
+    CLI_QUALITY_SPECKLE = 1,
+    CLI_QUALITY_SPOKES = 2,
+    CLI_QUALITY_MASK = 4,
+    CLI_QUALITY_GAPS = 8,
+    CLI_QUALITY_INSTANT = 16
+};
+/** "speckle,gaps" to flags; NULL to 0. */
+SQUALL_MUST_USE squall_status cli_quality_parse(const char *text, unsigned *flags,
+                                                squall_error *err);
+/** Put frames made fit, owned by `frames`, in the place of the `count` in `list`; returns how many.
+ * What cannot be made stays as it was, with a note. */
+size_t cli_quality_run(cli_frames *frames, const squall_field **list, size_t count);
+void cli_quality_free(cli_frames *frames);
+
 /** Release frames older than `time`. */
 void cli_frames_forget(cli_frames *frames, int64_t time);
 

@@ -10,6 +10,7 @@ void cli_input_init(cli_input *input)
     input->zr_a = 200.0;
     input->zr_b = 1.6;
     input->max_rate_mm_h = 150.0;
+    input->min_quality = 0.5;
 }
 
 /* The window that was asked for, {0, 0, 0, 0} for all; a width that is no part of a grid is found
@@ -37,6 +38,7 @@ squall_status cli_frames_open(const cli_list *paths, const cli_input *input, squ
     options.quantity = input->quantity;
     memset(out, 0, sizeof *out);
     SQ_TRY(parse_window(input, out->window, err));
+    SQ_TRY(cli_quality_parse(input->quality, &out->quality, err));
     SQ_TRY(squall_archive_open(paths->items, paths->count, &options, &out->archive, notes, err));
     out->count = squall_archive_count(out->archive);
     out->input = *input;
@@ -55,6 +57,7 @@ void cli_frames_close(cli_frames *frames)
     for (size_t i = 0; frames->fields != NULL && i < frames->count; i++) {
         squall_field_destroy(&frames->fields[i]);
     }
+    cli_quality_free(frames);
     sq_free(frames->fields);
     sq_free(frames->tried);
     squall_archive_close(&frames->archive);
@@ -148,7 +151,7 @@ size_t cli_frames_range(cli_frames *frames, int64_t from, int64_t to, const squa
             }
         }
     }
-    return found;
+    return frames->quality != 0 && found > 0 ? cli_quality_run(frames, list, found) : found;
 }
 
 const squall_field *cli_frames_at(cli_frames *frames, int64_t time, int32_t tolerance_s)

@@ -124,9 +124,30 @@ def forecasts(engine, folder):
         one = squall("forecast", "--motion", motion, "--leads", 10, "--issue", ISSUE, "--score", "--json", *WINDOW, KNMI)
         csi = {name: rows[0]["csi"] for name, rows in one.json()["scores"]["methods"].items()}
         check(csi["extrapolation"] > csi["persistence"] + 0.1, one, f"{motion} finds no motion: {csi}")
+    quality(folder)
     text = squall("forecast", "--issue", ISSUE, "--leads", 5, "--score", *WINDOW, KNMI)
     check(text.out.startswith("forecast by extrapolation from 2010-08-26T02:00:00Z, 1 lead times"), text, "text")
     check("CSI at 1 mm/h" in text.out and "run time: " in text.out, text, "scores and times")
+
+
+def quality(folder):
+    """A frame that is missing is made from those around it: the forecast is nearer to that with it than without."""
+    gap = folder / "gap"
+    gap.mkdir()
+    for path in KNMI.iterdir():
+        if path.suffix == ".h5" and not path.name.endswith(("0150.h5", "0155.h5")):
+            (gap / path.name).symlink_to(path)
+    common = ("forecast", "--method", "sprog", "--leads", 15, "--issue", ISSUE, "--json", *WINDOW)
+    runs = {name: squall(*common, "--out", folder / f"{name}.nc", *options) for name, options in (
+        ("whole", (KNMI,)), ("missing", (gap,)), ("filled", ("--quality", "gaps", gap)))}
+    check(runs["filled"].json()["frames"] == runs["missing"].json()["frames"] + 2, runs["filled"], "frames filled in")
+    for names in ("speckle", "spokes,mask", "instant", "speckle,spokes,mask,gaps,instant"):
+        one = squall(*common, "--quality", names, KNMI)
+        check(one.json()["method"] == "sprog" and not one.err, one, f"--quality {names}")
+    same = squall("verify", "--every", 7200, "--leads", 10, "--json", "--quality", "speckle", *WINDOW, KNMI)
+    plain = squall("verify", "--every", 7200, "--leads", 10, "--json", *WINDOW, KNMI)
+    seen = [{k: r.json()["scores"]["methods"]["persistence"][0][k] for k in ("cells",)} for r in (same, plain)]
+    check(seen[0] == seen[1], same, "what forecasts are scored against has changed")
 
 
 def verification(engine):
@@ -165,6 +186,8 @@ def wrong_usage(engine, folder):
         (("forecast",), "name radar files or folders"),
         (("forecast", "--method", "magic", KNMI), "'magic' is none of"),
         (("forecast", "--motion", "magic", KNMI), "'magic' is none of"),
+        (("forecast", "--quality", "speckle,magic", KNMI), "'magic' is none of"),
+        (("forecast", "--min-quality", "2", KNMI), "not a number from 0 to 1"),
         (("verify", "--motion", "magic", KNMI), "'magic' is none of"),
         (("forecast", "--leads", "10,5", KNMI), "must ascend"),
         (("forecast", "--leads", "5,", KNMI), "whole numbers with commas"),

@@ -10,7 +10,6 @@
  * Frames are first brought together by the whole displacement that their cross-correlation has, so
  * that what is left is small against the waves.
  */
-#include <assert.h>
 #include <complex.h>
 #include <math.h>
 #include <string.h>
@@ -78,12 +77,17 @@ static void find_shift(const darts *d, size_t a, size_t b, double *shift_x, doub
         }
     }
     sq_fft_inverse(d->fft, re, im, d->image, d->scratch);
-    assert(d->width > 0);
-    size_t best = 0;
-    for (size_t i = 0; i < d->width * d->height; i++) {
-        best = d->image[i] > d->image[best] ? i : best;
+    float best = -INFINITY;
+    size_t column = 0, row = 0;
+    for (size_t j = 0; j < d->height; j++) {
+        for (size_t i = 0; i < d->width; i++) {
+            if (d->image[j * d->width + i] > best) {
+                best = d->image[j * d->width + i];
+                column = i;
+                row = j;
+            }
+        }
     }
-    const size_t row = best / d->width, column = best - row * d->width;
     const double x = (double)column, y = (double)row;
     *shift_x = x <= 0.5 * (double)d->width ? x : x - (double)d->width;
     *shift_y = y <= 0.5 * (double)d->height ? y : y - (double)d->height;
