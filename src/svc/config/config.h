@@ -23,7 +23,9 @@ typedef struct sq_config_server {
     char title[SQ_CONFIG_TEXT], institution[SQ_CONFIG_TEXT], license[SQ_CONFIG_TEXT];
     int32_t http_threads, connections, per_address, idle_s, stop_s;
     int32_t workers, threads;
-    int32_t push_mb; /* largest pushed file */
+    int32_t push_mb;                 /* largest pushed file */
+    char leaflet[SQ_CONFIG_TEXT];    /* folder of leaflet.js and leaflet.css */
+    char coastlines[SQ_CONFIG_TEXT]; /* folder of GSHHG's files */
 } sq_config_server;
 
 /** [limits] */

@@ -57,6 +57,12 @@ static const sq_config_row server_rows[] = {
         "threads of one cycle; 0: 1 where there are more regions than processors, else the "
         "processors shared out"),
     INT(server, push_mb, 1, 4096, "64", "MB", "largest file that may be pushed"),
+    TEXT(server, leaflet, "/usr/share/javascript/leaflet", "",
+         "folder of `leaflet.js` and `leaflet.css` for the map page; Debian's package is "
+         "libjs-leaflet"),
+    TEXT(server, coastlines, "/usr/share/gmt-gshhg", "",
+         "folder of GSHHG's coasts and borders, drawn under the rain; Debian's package is "
+         "gmt-gshhg-low"),
 };
 static const sq_config_row limits_rows[] = {
     WORD(limits, anonymous, "none read infer", "read", "what callers without a key may do"),

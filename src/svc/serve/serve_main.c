@@ -188,8 +188,9 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     serve->hub = sq_http_hub_create();
     serve->limiter = sq_http_limiter_create();
     serve->tiles = sq_tiles_create();
+    serve->basemaps = sq_basemaps_create();
     if (serve->log == NULL || serve->metrics == NULL || serve->hub == NULL ||
-        serve->limiter == NULL || serve->tiles == NULL) {
+        serve->limiter == NULL || serve->tiles == NULL || serve->basemaps == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, "service", "no memory");
         goto done;
     }
@@ -310,6 +311,7 @@ void sq_serve_close(sq_serve **serve)
     sq_http_hub_destroy(&s->hub);
     sq_http_limiter_destroy(&s->limiter);
     sq_tiles_destroy(&s->tiles);
+    sq_basemaps_destroy(&s->basemaps);
     sq_metrics_destroy(&s->metrics);
     sq_log_destroy(&s->log);
     sq_free(s);

@@ -12,7 +12,13 @@ void sq_serve_landing(void *context, const sq_http_request *request, sq_http_res
 {
     const sq_serve_context *c = context;
     const sq_config_server *server = &c->world->config->server;
+    const char *accept = sq_http_header_find(request, "Accept");
     sq_json json = {0};
+    if (accept != NULL && strstr(accept, "text/html") != NULL &&
+        sq_http_argument_find(request, "f") == NULL) { /* a browser: someone looks */
+        sq_serve_map_page(context, request, response);
+        return;
+    }
     sq_json_object(&json, NULL);
     sq_json_text(&json, "title", server->title);
     sq_json_text(&json, "description",
@@ -26,6 +32,7 @@ void sq_serve_landing(void *context, const sq_http_request *request, sq_http_res
     sq_serve_link(&json, request->base, "/collections", "data", SQ_TYPE_JSON, "collections");
     sq_serve_link(&json, request->base, "/status", "status", SQ_TYPE_JSON,
                   "regions and their ages");
+    sq_serve_link(&json, request->base, "/map", "alternate", "text/html", "the map");
     sq_serve_link(&json, request->base, "/tileMatrixSets",
                   "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes", SQ_TYPE_JSON,
                   "tile matrix sets");

@@ -31,6 +31,7 @@ struct sq_serve {
     sq_http_hub *hub;
     sq_http_limiter *limiter;
     struct sq_tiles *tiles;
+    struct sq_basemaps *basemaps;
     sq_http_server *servers[SQ_SERVE_ADDRESSES];
     size_t server_count;
     double started_s;
@@ -97,6 +98,12 @@ sq_http_handler sq_serve_position, sq_serve_area, sq_serve_cube, sq_serve_radius
 sq_http_handler sq_serve_point, sq_serve_search;
 sq_http_handler sq_serve_tile, sq_serve_tile_double, sq_serve_tilejson, sq_serve_tilesets,
     sq_serve_tileset, sq_serve_ogc_tile, sq_serve_matrix_sets, sq_serve_matrix_set, sq_serve_legend;
+/* Pages for people, and the coasts under the rain. */
+typedef struct sq_basemaps sq_basemaps;
+sq_basemaps *sq_basemaps_create(void);
+void sq_basemaps_destroy(sq_basemaps **maps);
+sq_http_handler sq_serve_map_page, sq_serve_status_page, sq_serve_page_file, sq_serve_leaflet,
+    sq_serve_basemap;
 sq_http_handler sq_serve_push, sq_serve_products, sq_serve_product;
 
 #endif /* SQ_SVC_SERVE_SERVE_PRIVATE_H */

@@ -7,6 +7,7 @@
 #define EDR_TYPES  SQ_TYPE_COVJSON " " SQ_TYPE_GEOJSON " text/csv"
 #define GRID_TYPES EDR_TYPES " " SQ_TYPE_NETCDF
 #define PROM_TYPES "text/plain application/openmetrics-text"
+#define PAGE       "text/html text/css text/javascript"
 #define GET(pattern, run, tag, summary, parameters, types)                          \
     {                                                                               \
         SQ_HTTP_GET, pattern, run, SQ_ROLE_READ, tag, summary, parameters, types, 0 \
@@ -39,6 +40,8 @@ const sq_http_route sq_serve_routes[] = {
         "Scores of past forecasts by lead time, method and region", "region hours", SQ_TYPE_JSON),
     GET("/regions/{region}", sq_serve_region, "Service",
         "One region: its newest forecast, its times, and where they are shown", "", SQ_TYPE_JSON),
+    GET("/regions/{region}/instances/{instance}", sq_serve_region, "Service",
+        "The same of an earlier forecast", "", SQ_TYPE_JSON),
     GET("/search", sq_serve_search, "Service", "Places by name", "q* limit", SQ_TYPE_JSON),
 
     /* for one point */
@@ -90,6 +93,15 @@ const sq_http_route sq_serve_routes[] = {
         SQ_TYPE_JSON),
     GET("/tileMatrixSets/WebMercatorQuad", sq_serve_matrix_set, "Tiles",
         "OGC API - Tiles: the tile matrix set", "f", SQ_TYPE_JSON),
+
+    /* for people: the pages are open, what they ask for is not */
+    OPEN("/map", sq_serve_map_page, "Pages", "The map", "", PAGE),
+    OPEN("/dashboard", sq_serve_status_page, "Pages", "How the service does", "", PAGE),
+    OPEN("/web/{file}", sq_serve_page_file, "Pages", "What the pages are made of", "", PAGE),
+    OPEN("/web/leaflet/{file}", sq_serve_leaflet, "Pages", "Leaflet, as installed", "",
+         "text/javascript text/css"),
+    GET("/regions/{region}/basemap.json", sq_serve_basemap, "Pages",
+        "Coasts and borders around a region", "", SQ_TYPE_GEOJSON),
 
     /* files */
     GET("/regions/{region}/products", sq_serve_products, "Files", "Forecasts on disk", "limit",

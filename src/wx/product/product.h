@@ -85,4 +85,12 @@ SQUALL_MUST_USE squall_status sq_png_encode(const uint8_t *pixels, size_t width,
                                             const uint32_t *palette, size_t colours,
                                             unsigned char **out, size_t *size, squall_error *err);
 
+/* ---------------------------------------------------------------- the map under a map */
+
+/** Coasts and borders within a box (degrees; longitudes may run on past 180) as GeoJSON, from
+ * GSHHG's files in `folder`: two features, their "kind" is "coast" and "border". Without such files
+ * they have no lines. */
+void sq_coasts_write(const char *folder, double west, double south, double east, double north,
+                     sq_json *out);
+
 #endif /* SQ_WX_PRODUCT_PRODUCT_H */

@@ -219,6 +219,17 @@ static void test_coasts(void **state)
     assert_true(isnan(lines.column[3]));
     sq_lines_free(&lines);
 
+    /* As GeoJSON, cut to a box: a point outside it stays where its neighbour is inside. */
+    sq_json json = {0};
+    sq_coasts_write("product_coasts", -1.0, 52.0, 12.0, 62.0, &json);
+    assert_string_equal(
+        json.text.data,
+        "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"properties\":{"
+        "\"kind\":\"coast\"},\"geometry\":{\"type\":\"MultiLineString\",\"coordinates\":[[["
+        "4.99992,51.0001],[10,60]]]}},{\"type\":\"Feature\",\"properties\":{\"kind\":\"border\"},"
+        "\"geometry\":{\"type\":\"MultiLineString\",\"coordinates\":[]}}]}");
+    sq_json_free(&json);
+
     static const coast_file bad[] = {
         {0, 1, 0, 3, 3, 3},  /* an island in a lake */
         {0, 1, 0, 3, 2, 3},  /* a lake too small for the map */

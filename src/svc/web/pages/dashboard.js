@@ -1,0 +1,124 @@
+/* How the service does: regions, ages, stages, latencies, scores. */
+'use strict';
+(() => {
+  const { find, make, word } = page;
+  const REFRESH_MS = 5000, KEPT = 240;
+  const history = new Map(); /* region -> [[seconds since the page was opened, latency]] */
+  const opened = performance.now();
+  let last = null;
+
+  const span = age => { const s = Math.max(0, age); return  s >= 3600 ? `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min` : s >= 60 ? `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s` : `${Math.round(s)} s`; };
+  const ms = s => s >= 1 ? `${s.toPrecision(3)} s` : `${(s * 1000).toPrecision(3)} ms`;
+
+  /* Lines of Prometheus' text format: [{name, labels, value}]. */
+  function readMetrics(text) {
+    const rows = [];
+    for (const line of text.split('\n')) {
+      const found = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
+      if (!found) continue;
+      const labels = {};
+      for (const [, key, value] of (found[2] || '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) labels[key] = value;
+      rows.push({ name: found[1], labels, value: Number(found[3]) });
+    }
+    return rows;
+  }
+
+  function drawRegions(status) {
+    const heads = ['region', 'state', 'frame_age', 'forecast_age', 'made_by', 'quality_short', 'latency', 'cycles'];
+    const table = make('table', {}, make('thead', {}, make('tr', {}, ...heads.map(h => make('th', { scope: 'col' }, word(h))))));
+    const body = make('tbody');
+    for (const r of status.regions) {
+      const f = r.forecast;
+      const state = make('td', { class: 'state-' + (r.state === 'no forecast' ? 'none' : r.state) }, word(r.state));
+      if (r.missing_since) state.append(` (${word('missing')} ${page.clock(r.missing_since)})`);
+      body.append(make('tr', {}, make('th', { scope: 'row' }, r.title), state,
+        make('td', {}, r.newest_frame ? span(r.frame_age_s) : '–'),
+        make('td', {}, f ? span(f.age_s) : '–'),
+        make('td', {}, f ? [word(f.method), f.model, f.engine && `${word('engine')} ${f.engine}`].filter(Boolean).join(', ') : '–'),
+        make('td', {}, f ? `${Math.round(f.quality_index * 100)} % (${f.quality})` : '–'),
+        make('td', {}, r.latency_s === null ? '–' : ms(r.latency_s)),
+        make('td', {}, `${r.cycles} (${r.failures} ${word('failures')})`)));
+    }
+    table.append(body);
+    find('regions').replaceChildren(table);
+    find('up').textContent = word('up', { time: span(status.uptime_s), now: `${page.day(status.now)} ${page.clock(status.now)} (${page.utc(status.now)})` });
+  }
+
+  function drawAges(status) {
+    const rows = status.regions.filter(r => r.newest_frame).map(r => ({ name: r.title, value: Math.max(0, r.frame_age_s) / 60, text: (Math.max(0, r.frame_age_s) / 60).toFixed(1) }));
+    find('ages').replaceChildren(rows.length ? graph.bars(rows, word('ages')) : word('none'));
+  }
+
+  function drawStages(status) {
+    const newest = status.regions.filter(r => r.forecast).sort((a, b) => b.forecast.made_time < a.forecast.made_time ? -1 : 1)[0];
+    if (!newest) { find('stages').textContent = word('none'); return; }
+    const seconds = newest.forecast.seconds;
+    const rows = ['wait', 'motion', 'features', 'engine', 'fields', 'total'].map(k => ({ name: word(k), value: seconds[k] || 0, text: ms(seconds[k] || 0) }));
+    find('stages').replaceChildren(make('p', {}, newest.title), graph.bars(rows, word('stages')));
+  }
+
+  function drawLatencies(status) {
+    for (const r of status.regions) {
+      if (r.latency_s === null || r.cycles === 0) continue;
+      const points = history.get(r.title) || [];
+      points.push([(performance.now() - opened) / 1000, r.latency_s]);
+      history.set(r.title, points.slice(-KEPT));
+    }
+    const series = [...history].map(([name, points]) => ({ name, points })).sort((a, b) => b.points[b.points.length - 1][1] - a.points[a.points.length - 1][1]).slice(0, 4);
+    find('latencies').replaceChildren(series.length ? graph.lines(series, word('latencies'), 's') : word('none'));
+  }
+
+  /* Requests by the time they took: buckets of all routes together, each without those below it. */
+  function drawHttp(rows) {
+    const buckets = new Map();
+    for (const r of rows) {
+      if (r.name === 'squall_http_request_seconds_bucket') buckets.set(r.labels.le, (buckets.get(r.labels.le) || 0) + r.value);
+    }
+    const bounds = [...buckets.keys()].sort((a, b) => Number(a.replace('+Inf', 'Infinity')) - Number(b.replace('+Inf', 'Infinity')));
+    const bars = bounds.map((le, i) => {
+      const count = buckets.get(le) - (i ? buckets.get(bounds[i - 1]) : 0);
+      return { name: le === '+Inf' ? '> ' + ms(Number(bounds[i - 1])) : '≤ ' + ms(Number(le)), value: count, text: `${count} ${word('requests')}` };
+    });
+    find('http').replaceChildren(bars.length ? graph.bars(bars, word('http')) : word('none'));
+  }
+
+  function drawSkill(scores, what, where) {
+    const series = new Map();
+    const least = Math.min(...scores.map(s => s.threshold_mm_h));
+    for (const s of scores) {
+      if (s.threshold_mm_h !== least || s[what] === null) continue;
+      const name = [s.region, s.model || word(s.method)].join(' · ');
+      series.set(name, [...(series.get(name) || []), [s.lead_s / 60, s[what]]]);
+    }
+    const rows = [...series].map(([name, points]) => ({ name, points: points.sort((a, b) => a[0] - b[0]) })).slice(0, 4);
+    find(where).replaceChildren(rows.length ? graph.lines(rows, word('skill_' + what), word('lead'), 1) : word('no_scores'));
+  }
+
+  function draw() {
+    if (!last) return;
+    drawRegions(last.status);
+    drawAges(last.status);
+    drawStages(last.status);
+    drawLatencies(last.status);
+    drawHttp(last.metrics);
+    drawSkill(last.scores, 'csi', 'csi');
+    drawSkill(last.scores, 'fss', 'fss');
+  }
+
+  async function refresh() {
+    try {
+      const [status, skill, metrics] = await Promise.all([page.ask('status'), page.ask('skill'),
+        fetch('metrics', { headers: { Accept: 'text/plain' } }).then(r => r.text())]);
+      last = { status, scores: skill.scores, metrics: readMetrics(metrics) };
+      find('notice').hidden = true;
+      draw();
+    } catch (problem) {
+      find('notice').hidden = false;
+      find('notice').textContent = problem.status ? problem.message : word('offline');
+    }
+  }
+
+  page.begin(draw);
+  refresh();
+  setInterval(refresh, REFRESH_MS);
+})();
