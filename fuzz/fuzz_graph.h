@@ -506,6 +506,74 @@ static bool add_quantised(maker *m, uint32_t x)
     return begin(m, SQ_OP_DequantizeLinear, from, 3, 1) != NULL && finish(m);
 }
 
+/* A convolution of `kernel` to `out` channels, of each channel apart when out is 0. */
+static bool add_plain_conv(maker *m, uint32_t x, int64_t out, int64_t kernel)
+{
+    const squall_tensor in = *type_of(m, x);
+    if (in.rank != 4 || in.dims[1] > 64) {
+        return false;
+    }
+    const int64_t group = out == 0 ? in.dims[1] : 1, outs = out == 0 ? in.dims[1] : out;
+    const int64_t dims[] = {outs, in.dims[1] / group, kernel, kernel}, p = kernel / 2;
+    const int64_t pads[] = {p, p, p, p};
+    const uint32_t inputs[] = {x, constant(m, 4, dims, 0.3f), constant(m, 1, &outs, 1.0f)};
+    sq_node *node = begin(m, SQ_OP_Conv, inputs, 3, 1);
+    if (node == NULL) {
+        return false;
+    }
+    set_ints(m, node, "pads", pads, 4);
+    set_int(m, node, "group", group);
+    return finish(m);
+}
+
+/* What a decoder does: images twice as large joined with others, and a convolution of both; or a
+ * depthwise convolution and a 1 x 1 one. */
+static bool add_decoder(maker *m, uint32_t x)
+{
+    if (next(m) % 3 == 0) {
+        return add_plain_conv(m, x, 0, 3) &&
+               (next(m) % 2 == 0 || add_unary(m, SQ_OP_Relu, last_value(m))) &&
+               add_plain_conv(m, last_value(m), pick(m, 1, 32), 1);
+    }
+    const int64_t wide = next(m) % 4 == 0 ? 8 : 16, narrow = pick(m, 1, 20), four = 4;
+    if (!add_plain_conv(m, x, wide, 1)) {
+        return false;
+    }
+    const uint32_t low = last_value(m), scale = constant(m, 1, &four, 1.0f);
+    if (m->failed) {
+        return false;
+    }
+    memcpy(m->graph->values[scale].type.data, ((float[]){1, 1, 2, 2}), 16);
+    const uint32_t inputs[] = {low, SQ_NO_VALUE, scale};
+    sq_node *node = begin(m, SQ_OP_Resize, inputs, 3, 1);
+    if (node == NULL) {
+        return false;
+    }
+    set_text(m, node, "mode", "nearest");
+    set_text(m, node, "coordinate_transformation_mode", "asymmetric");
+    set_text(m, node, "nearest_mode", "floor");
+    if (!finish(m)) {
+        return false;
+    }
+    const uint32_t up = last_value(m);
+    const bool join = next(m) % 4 != 0;
+    if (join) {
+        if (!add_plain_conv(m, up, narrow, 1)) {
+            return false;
+        }
+        const uint32_t both[] = {up, last_value(m)};
+        node = begin(m, SQ_OP_Concat, both, 2, 1);
+        if (node == NULL) {
+            return false;
+        }
+        set_int(m, node, "axis", 1);
+        if (!finish(m)) {
+            return false;
+        }
+    }
+    return add_plain_conv(m, last_value(m), pick(m, 1, 32), 3) && add_activation(m, last_value(m));
+}
+
 static bool add_one(maker *m)
 {
     const uint8_t kind = next(m);
@@ -533,7 +601,7 @@ static bool add_one(maker *m)
             return add_pad(m, x);
         }
     }
-    switch (kind % 20) {
+    switch (kind % 22) {
     case 0:
     case 1:
     case 2:
@@ -567,6 +635,9 @@ static bool add_one(maker *m)
         return add_resize(m, x);
     case 18:
         return add_matrix(m, x);
+    case 19:
+    case 20:
+        return add_decoder(m, x);
     default:
         return add_cell(m, x, kind & 0x40);
     }

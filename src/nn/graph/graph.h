@@ -55,10 +55,12 @@ typedef struct sq_fate {
     enum { SQ_FATE_LIVES, SQ_FATE_FUSED, SQ_FATE_CONSTANT, SQ_FATE_REMOVED } end; /* so far */
 } sq_fate;
 
-/** What became of the nodes of the model, kept from sq_graph_trace() on. */
+/** What became of the nodes of the model: of those that are constants from the beginning, and from
+ * sq_graph_trace() on of all others. */
 typedef struct sq_trace {
     sq_fate *items; /* owned */
     uint32_t count, capacity;
+    bool on;
     bool failed; /* there was no memory for all of it */
 } sq_trace;
 
@@ -97,6 +99,8 @@ sq_body *sq_graph_add_body(sq_node *node, const char *name);
 /** Put nodes into an order in which they can run; SQUALL_E_CORRUPT when there is a cycle. */
 SQUALL_MUST_USE squall_status sq_graph_sort(sq_graph *graph, squall_error *err);
 
+/** A node of the model that is a value here and no node; false when there is no memory. */
+bool sq_graph_note_constant(sq_graph *graph, const char *name);
 /** From now on keep what becomes of each node, those in bodies too. */
 SQUALL_MUST_USE squall_status sq_graph_trace(sq_graph *graph, squall_error *err);
 /** `node` is dead, for a reason in words; what it stood for, `into` (optional) stands for now. */

@@ -39,7 +39,7 @@ static sq_fate *add_fate(sq_trace *trace, const char *name, sq_op op)
 
 bool sq_trace_copy(const sq_trace *trace, sq_trace *out)
 {
-    *out = (sq_trace){.failed = trace->failed};
+    *out = (sq_trace){.failed = trace->failed, .on = trace->on};
     for (uint32_t i = 0; i < trace->count; i++) {
         const sq_fate *fate = &trace->items[i];
         sq_fate *copy = add_fate(out, fate->name, fate->op);
@@ -49,6 +49,33 @@ bool sq_trace_copy(const sq_trace *trace, sq_trace *out)
         if (!copy || (fate->history && !(copy->history = sq_strdup(fate->history)))) {
             return false;
         }
+    }
+    return true;
+}
+
+bool sq_graph_note_constant(sq_graph *graph, const char *name)
+{
+    sq_fate *fate = add_fate(&graph->trace, name, SQ_OP_Constant);
+    if (!fate) {
+        return false;
+    }
+    fate->end = SQ_FATE_CONSTANT;
+    fate->history = sq_strdup("it is one in the model");
+    return fate->history != NULL;
+}
+
+/* The constants that a body was read with, under the name of its node. */
+static bool take_constants(sq_trace *trace, const sq_graph *body, const char *prefix)
+{
+    for (uint32_t i = 0; i < body->trace.count; i++) {
+        sq_text name = {0};
+        sq_text_add(&name, "%s%s", prefix, body->trace.items[i].name);
+        sq_fate *fate = name.failed ? NULL : add_fate(trace, name.data, SQ_OP_Constant);
+        sq_text_free(&name);
+        if (!fate || !(fate->history = sq_strdup(body->trace.items[i].history))) {
+            return false;
+        }
+        fate->end = SQ_FATE_CONSTANT;
     }
     return true;
 }
@@ -71,7 +98,8 @@ static bool trace_graph(sq_trace *trace, sq_graph *graph, const char *prefix)
         node->origin_count = 1;
         sq_text_add(&name, "/");
         for (uint32_t b = 0; good && b < node->body_count; b++) {
-            good = !name.failed && trace_graph(trace, node->bodies[b].graph, name.data);
+            good = !name.failed && trace_graph(trace, node->bodies[b].graph, name.data) &&
+                   take_constants(trace, node->bodies[b].graph, name.data);
         }
     }
     sq_text_free(&name);
@@ -80,9 +108,10 @@ static bool trace_graph(sq_trace *trace, sq_graph *graph, const char *prefix)
 
 squall_status sq_graph_trace(sq_graph *graph, squall_error *err)
 {
-    if (graph->trace.items) {
+    if (graph->trace.on) {
         return SQUALL_OK;
     }
+    graph->trace.on = true;
     if (!trace_graph(&graph->trace, graph, "")) {
         return sq_fail(err, SQUALL_E_MEMORY, graph->name ? graph->name : "graph",
                        "no memory to keep what becomes of its nodes");
@@ -136,7 +165,7 @@ void sq_graph_stand_for(sq_graph *graph, sq_node *node, const sq_node *old)
 void sq_graph_retire(sq_graph *graph, sq_node *node, sq_node *into, const char *format, ...)
 {
     node->dead = true;
-    if (node->origin_count == 0 || !graph->trace.items) {
+    if (node->origin_count == 0 || !graph->trace.on) {
         return;
     }
     char words[SENTENCE], sentence[SENTENCE + SQ_GRAPH_WHERE + 16], where[SQ_GRAPH_WHERE];
@@ -157,7 +186,7 @@ void sq_graph_retire(sq_graph *graph, sq_node *node, sq_node *into, const char *
 void sq_graph_retire_constant(sq_graph *graph, sq_node *node, const char *why)
 {
     node->dead = true;
-    if (graph->trace.items) {
+    if (graph->trace.on) {
         tell(&graph->trace, node, SQ_FATE_CONSTANT, why);
     }
 }

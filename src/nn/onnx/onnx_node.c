@@ -235,6 +235,9 @@ squall_status sq_onnx_node(sq_onnx *onnx, sq_wire message, uint32_t index, squal
         onnx->graph->values[last].type = constant;
         onnx->graph->values[last].constant = true;
         constant = (squall_tensor){0};
+        if (!sq_graph_note_constant(onnx->graph, text.name)) {
+            status = sq_fail(err, SQUALL_E_MEMORY, text.where, "no memory for its name");
+        }
     }
 done:
     free_node_text(&text);

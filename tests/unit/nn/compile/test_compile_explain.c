@@ -70,6 +70,24 @@ static void check_fate(const squall_explanation *explanation, const char *node,
     assert_int_equal(fate.tactic[0] != '\0', runs);
 }
 
+/* What the reader found to be a value and no node is told of too. */
+static void test_constants(void **state)
+{
+    (void)state;
+    sq_graph *graph = make_model();
+    squall_build_options options;
+    squall_explanation *told = squall_explanation_create();
+    assert_true(sq_graph_note_constant(graph, "c"));
+    squall_build_options_init(&options);
+    options.device = "ref";
+    options.explanation = told;
+    build(graph, &options);
+    assert_int_equal(squall_explanation_count(told), graph->node_count + 1);
+    check_fate(told, "c", SQUALL_BECAME_CONSTANT, "in the model");
+    squall_explanation_destroy(&told);
+    sq_graph_destroy(&graph);
+}
+
 static void test_fates(void **state)
 {
     (void)state;
@@ -213,9 +231,8 @@ static void test_dump(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fates),
-        cmocka_unit_test(test_loop),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_fates), cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_loop),  cmocka_unit_test(test_memory),
         cmocka_unit_test(test_dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
