@@ -14,7 +14,7 @@ typedef struct sq_weight {
     size_t bytes;
     uint64_t offset; /* set by sq_weights_lay_out() */
     bool used;       /* a plan that is kept needs it */
-    unsigned char hash[SQ_HASH_BYTES];
+    uint64_t key;    /* of the bytes: those of another key differ */
 } sq_weight;
 
 typedef struct sq_weights {
@@ -27,6 +27,8 @@ typedef struct sq_weights {
 /** The number of an item with these bytes, which are copied unless there is one already;
  * SQ_NO_WEIGHT when there is no memory. */
 uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes);
+/** The same for bytes that are given: kept, or freed when there are such already. */
+uint32_t sq_weights_give(sq_weights *weights, void *data, size_t bytes);
 
 /** Mark what a plan needs, whose offsets are still item numbers: plans that were made and not kept
  * have left items behind. */

@@ -194,8 +194,7 @@ static squall_status add_packed(lower *work, const sq_backend *backend, const sq
         sq_free(packed);
         return status;
     }
-    const uint32_t item = sq_weights_add(work->how->weights, packed, tactic->packed_bytes);
-    sq_free(packed);
+    const uint32_t item = sq_weights_give(work->how->weights, packed, tactic->packed_bytes);
     if (item == SQ_NO_WEIGHT) {
         return no_memory(work, err);
     }

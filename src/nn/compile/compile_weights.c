@@ -3,16 +3,45 @@
 
 #include "nn/compile/compile_internal.h"
 
-uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes)
+/* A number that tells most different bytes apart, at the speed of memory: what is found by it is
+ * then compared. Four lanes of FNV-1a over words. */
+static uint64_t key_of(const unsigned char *data, size_t bytes)
 {
-    unsigned char hash[SQ_HASH_BYTES];
-    sq_hash(data, bytes, hash);
+    enum { LANES = 4, STRIDE = LANES * (int)sizeof(uint64_t) };
+    uint64_t lane[LANES] = {1, 2, 3, 4}, key = bytes;
+    size_t at = 0;
+    for (; at + STRIDE <= bytes; at += STRIDE) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t word;
+            memcpy(&word, data + at + (size_t)i * sizeof word, sizeof word);
+            lane[i] = (lane[i] ^ word) * 1099511628211u;
+            lane[i] ^= lane[i] >> 29;
+        }
+    }
+    for (; at < bytes; at++) {
+        lane[0] = (lane[0] ^ data[at]) * 1099511628211u;
+    }
+    for (int i = 0; i < LANES; i++) {
+        key = (key ^ lane[i]) * 1099511628211u;
+    }
+    return key;
+}
+
+static uint32_t find(const sq_weights *weights, const void *data, size_t bytes, uint64_t key)
+{
     for (uint32_t i = 0; i < weights->count; i++) {
-        if (weights->items[i].bytes == bytes &&
-            memcmp(weights->items[i].hash, hash, sizeof hash) == 0) {
+        const sq_weight *item = &weights->items[i];
+        if (item->bytes == bytes && item->key == key &&
+            (bytes == 0 || memcmp(item->data, data, bytes) == 0)) {
             return i;
         }
     }
+    return SQ_NO_WEIGHT;
+}
+
+/* One item more, which takes over `data`. */
+static uint32_t append(sq_weights *weights, void *data, size_t bytes, uint64_t key)
+{
     if (weights->count == weights->capacity) {
         const uint32_t capacity = weights->capacity > 0 ? weights->capacity * 2 : 64;
         sq_weight *items =
@@ -23,17 +52,41 @@ uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes)
         weights->items = items;
         weights->capacity = capacity;
     }
-    sq_weight *item = &weights->items[weights->count];
-    item->data = sq_alloc_raw(bytes, 1);
-    if (item->data == NULL) {
+    weights->items[weights->count] = (sq_weight){.data = data, .bytes = bytes, .key = key};
+    return weights->count++;
+}
+
+uint32_t sq_weights_add(sq_weights *weights, const void *data, size_t bytes)
+{
+    const uint64_t key = key_of(data, bytes);
+    const uint32_t there = find(weights, data, bytes, key);
+    if (there != SQ_NO_WEIGHT) {
+        return there;
+    }
+    void *copy = sq_alloc_raw(bytes, 1);
+    if (copy == NULL) {
         return SQ_NO_WEIGHT;
     }
     if (bytes > 0) {
-        memcpy(item->data, data, bytes);
+        memcpy(copy, data, bytes);
     }
-    item->bytes = bytes;
-    memcpy(item->hash, hash, sizeof hash);
-    return weights->count++;
+    const uint32_t item = append(weights, copy, bytes, key);
+    if (item == SQ_NO_WEIGHT) {
+        sq_free(copy);
+    }
+    return item;
+}
+
+uint32_t sq_weights_give(sq_weights *weights, void *data, size_t bytes)
+{
+    const uint64_t key = key_of(data, bytes);
+    uint32_t item = find(weights, data, bytes, key);
+    const bool kept =
+        item == SQ_NO_WEIGHT && (item = append(weights, data, bytes, key)) != SQ_NO_WEIGHT;
+    if (!kept) {
+        sq_free(data);
+    }
+    return item;
 }
 
 void sq_weights_use(sq_weights *weights, const sq_plan *plan)
@@ -69,7 +122,7 @@ squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size
             at = sq_round_up(at + item->bytes, SQ_ALIGNMENT);
         }
     }
-    *blob = sq_alloc(at, 1);
+    *blob = sq_alloc_raw(at, 1);
     if (*blob == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, "weights", "no memory for their %zu bytes", at);
     }
@@ -77,6 +130,8 @@ squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size
         sq_weight *item = &weights->items[i];
         if (item->bytes > 0 && item->used) {
             memcpy(*blob + item->offset, item->data, item->bytes);
+            const size_t end = (size_t)item->offset + item->bytes;
+            memset(*blob + end, 0, sq_round_up(end, SQ_ALIGNMENT) - end); /* what is between */
         }
         sq_free(item->data); /* a large network's are not kept twice */
         item->data = NULL;

@@ -3,6 +3,8 @@
 
 #include "nn/plan/plan_internal.h"
 
+#define FEW_CHUNKS 16 /* that are not worth threads */
+
 /* One section to be written; its bytes are borrowed. */
 typedef struct part {
     uint32_t id, flags;
@@ -28,16 +30,41 @@ static void encode_plans(writer *work, const sq_plan *plans, sq_text *text)
     }
 }
 
+/* The chunks of the weights, and where their hashes go. */
+typedef struct hashing {
+    const sq_engine_file *file;
+    unsigned char *out;
+} hashing;
+
+static void hash_chunk(void *arg, size_t index, int thread)
+{
+    const hashing *work = arg;
+    const uint64_t at = (uint64_t)index * SQ_ENGINE_CHUNK_BYTES;
+    const uint64_t left = work->file->weight_bytes - at;
+    (void)thread;
+    sq_hash(work->file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
+            work->out + index * SQ_HASH_BYTES);
+}
+
+/* Hashing is most of the work of writing a large engine, so all processors share it. */
 static void hash_chunks(writer *work)
 {
     const sq_engine_file *file = work->file;
-    unsigned char hash[SQ_HASH_BYTES];
-    for (uint64_t at = 0; at < file->weight_bytes; at += SQ_ENGINE_CHUNK_BYTES) {
-        const uint64_t left = file->weight_bytes - at;
-        sq_hash(file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
-                hash);
-        sq_text_add_bytes(&work->chunks, hash, sizeof hash);
+    const size_t count =
+        (size_t)((file->weight_bytes + SQ_ENGINE_CHUNK_BYTES - 1) / SQ_ENGINE_CHUNK_BYTES);
+    hashing job = {.file = file, .out = sq_alloc_raw(count, SQ_HASH_BYTES)};
+    sq_pool *pool = NULL;
+    if (job.out == NULL) {
+        work->chunks.failed = true;
+        return;
     }
+    if (count > FEW_CHUNKS && sq_pool_create(0, &pool, NULL) != SQUALL_OK) {
+        pool = NULL; /* this thread alone does it too */
+    }
+    sq_pool_run(pool, hash_chunk, &job, count);
+    sq_pool_destroy(&pool);
+    sq_text_add_bytes(&work->chunks, job.out, count * SQ_HASH_BYTES);
+    sq_free(job.out);
 }
 
 /* Facts in words, key and value; readers skip keys that they do not know. */
@@ -201,13 +228,14 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
                          (unsigned long long)total, SQ_LIMIT_FILE_BYTES);
         goto done;
     }
-    unsigned char *made = sq_alloc(total, 1);
+    unsigned char *made = sq_alloc_raw(total, 1);
     if (made == NULL || work.portable.failed || work.device.failed || work.about.failed ||
         work.chunks.failed || work.ranges.failed || work.record.failed) {
         sq_free(made);
         status = sq_fail(err, SQUALL_E_MEMORY, file->model_name, "no memory for its engine");
         goto done;
     }
+    memset(made, 0, (size_t)work.parts[work.count - 1].offset); /* the last part ends the file */
     store_table(&work, made);
     store_header(&work, made, total);
     *bytes = made;
