@@ -88,7 +88,7 @@ static void begin(sq_json *json, const char *key)
     }
 }
 
-static void open(sq_json *json, const char *key, const char *bracket)
+static void open_bracket(sq_json *json, const char *key, const char *bracket)
 {
     begin(json, key);
     sq_text_add_bytes(&json->text, bracket, 1);
@@ -100,7 +100,7 @@ static void open(sq_json *json, const char *key, const char *bracket)
     }
 }
 
-static void close(sq_json *json, const char *bracket)
+static void close_bracket(sq_json *json, const char *bracket)
 {
     sq_text_add_bytes(&json->text, bracket, 1);
     json->depth -= json->depth > 0 ? 1 : 0;
@@ -108,22 +108,22 @@ static void close(sq_json *json, const char *bracket)
 
 void sq_json_object(sq_json *json, const char *key)
 {
-    open(json, key, "{");
+    open_bracket(json, key, "{");
 }
 
 void sq_json_array(sq_json *json, const char *key)
 {
-    open(json, key, "[");
+    open_bracket(json, key, "[");
 }
 
 void sq_json_end_object(sq_json *json)
 {
-    close(json, "}");
+    close_bracket(json, "}");
 }
 
 void sq_json_end_array(sq_json *json)
 {
-    close(json, "]");
+    close_bracket(json, "]");
 }
 
 void sq_json_text_n(sq_json *json, const char *key, const char *value, size_t length)

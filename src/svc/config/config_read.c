@@ -150,6 +150,12 @@ static bool is_name(const char *name)
     return true;
 }
 
+/* Every named section's struct begins with these. */
+typedef struct item_head {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+} item_head;
+
 /* A new item of a named section; NULL, with the problem told, when it cannot be. */
 static void *add_item(reader *r, const sq_config_section *section, const char *name)
 {
@@ -165,8 +171,8 @@ static void *add_item(reader *r, const sq_config_section *section, const char *n
         return NULL;
     }
     for (size_t i = 0; i < *count; i++) {
-        const sq_config_key *other =
-            (const sq_config_key *)(void *)((char *)*items + i * section->item_bytes);
+        const item_head *other =
+            (const item_head *)(void *)((char *)*items + i * section->item_bytes);
         if (strcmp(other->name, name) == 0) {
             problem(r, "", "there is one of this name already, in line %d", other->line);
             return NULL;
@@ -178,9 +184,7 @@ static void *add_item(reader *r, const sq_config_section *section, const char *n
         return NULL;
     }
     *items = grown;
-    /* Every named section's struct begins as sq_config_key does. */
-    sq_config_key *item =
-        (sq_config_key *)(void *)((char *)grown + (*count)++ * section->item_bytes);
+    item_head *item = (item_head *)(void *)((char *)grown + (*count)++ * section->item_bytes);
     item->line = r->line;
     memcpy(item->name, name, strlen(name));
     set_standards(section, item);

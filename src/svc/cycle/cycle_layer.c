@@ -16,8 +16,9 @@ static void find_bounds(sq_place *place)
     enum { COUNT = (EDGE + 1) * (EDGE + 1) };
     double column[COUNT], row[COUNT], lon[COUNT], lat[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
-        column[i] = (double)place->grid.width * (double)(i % (EDGE + 1)) / EDGE;
-        row[i] = (double)place->grid.height * (double)(i / (EDGE + 1)) / EDGE;
+        const size_t down = i / (EDGE + 1), right = i % (EDGE + 1);
+        column[i] = (double)place->grid.width * (double)right / EDGE;
+        row[i] = (double)place->grid.height * (double)down / EDGE;
     }
     sq_locator_to_lonlat(place->locator, column, row, COUNT, lon, lat);
     place->west = place->south = INFINITY;

@@ -122,9 +122,16 @@ static squall_status wanted_grid(const sq_region *region, const squall_grid *who
     return SQUALL_OK;
 }
 
+/* Whether two grids are described alike; squall_grid_equal() asks PROJ, which takes its time. */
+static bool is_written_alike(const squall_grid *a, const squall_grid *b)
+{
+    return a->width == b->width && a->height == b->height && a->left == b->left &&
+           a->top == b->top && a->dx == b->dx && a->dy == b->dy && strcmp(a->proj, b->proj) == 0;
+}
+
 static bool same_grid(const squall_grid *a, const squall_grid *b)
 {
-    return memcmp(a, b, sizeof *a) == 0 || squall_grid_equal(a, b, SAME_GRID_CELLS);
+    return is_written_alike(a, b) || squall_grid_equal(a, b, SAME_GRID_CELLS);
 }
 
 /* Whether `part` is cut from `whole` along its cells: then where. */
@@ -160,7 +167,7 @@ static squall_status find_table(sq_region *region, size_t slot, const squall_gri
                                 const squall_regrid **out, squall_error *err)
 {
     sq_carrier *carrier = &region->carriers[slot];
-    if (carrier->table == NULL || memcmp(&carrier->from, from, sizeof *from) != 0) {
+    if (carrier->table == NULL || !is_written_alike(&carrier->from, from)) {
         squall_regrid *table = NULL;
         SQ_TRY(squall_regrid_create(from, &region->place->grid, SQUALL_AREA_MEAN, &table, err));
         squall_regrid_destroy(&carrier->table);

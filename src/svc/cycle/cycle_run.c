@@ -212,7 +212,7 @@ static void look_for_alarm(const sq_config_region *config, sq_snapshot *s)
             }
         }
         s->max_mm_h = fmax(s->max_mm_h, most / 100.0);
-        if (!s->alarm && limit > 0.0 && cells >= (size_t)config->alarm_cells) {
+        if (layer != NULL && !s->alarm && limit > 0.0 && cells >= (size_t)config->alarm_cells) {
             s->alarm = true;
             s->alarm_time = layer->valid_time;
         }

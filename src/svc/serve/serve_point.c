@@ -93,6 +93,11 @@ typedef struct outlook {
 static void look_out(const series *s, int64_t now, outlook *out, sq_json *json)
 {
     *out = (outlook){.starts = SQ_TIME_NONE, .ends = SQ_TIME_NONE, .known_until = SQ_TIME_NONE};
+    if (s->count == 0) {
+        sq_json_array(json, "minutes");
+        sq_json_end_array(json);
+        return;
+    }
     const int64_t first = (now > s->times[0] ? now : s->times[0]) / 60 * 60;
     const int64_t last = s->times[s->count - 1];
     bool wet_before = false;
