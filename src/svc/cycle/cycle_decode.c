@@ -153,5 +153,4 @@ void sq_cycle_decode(sq_cycle *cycle, sq_job *job)
         squall_field_destroy(&field);
     }
     squall_file_close(&file);
-    sq_cycle_queue_due(cycle, job->world);
 }

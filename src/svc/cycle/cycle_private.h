@@ -136,8 +136,9 @@ SQUALL_MUST_USE squall_status sq_region_take(sq_region *region, const char *sour
                                              squall_field *field, const char *name, int64_t now,
                                              double arrived_s, sq_arrival *arrival,
                                              squall_error *err);
-/** Whether a cycle should start now; then it counts as queued. */
-bool sq_region_is_due(sq_region *region, double now_s, double speed);
+/** Whether a cycle should start now; then it counts as queued. While files are being read only the
+ * deadline starts one: the next of them may be its. */
+bool sq_region_is_due(sq_region *region, double now_s, double speed, bool reading);
 /** Put a forecast (given) among the instances unless the region was cleared since `epoch`; false
  * when it was. */
 bool sq_region_publish(sq_region *region, sq_snapshot *snapshot, unsigned epoch);
@@ -208,10 +209,10 @@ struct sq_cycle {
     pthread_cond_t work, idle;
     sq_world *world;
     sq_job *first[SQ_PRIORITIES], *last[SQ_PRIORITIES];
-    size_t queued, busy;
-    bool stopping;       /* nothing new begins */
-    bool halted;         /* the threads end */
-    bool ready, settled; /* settled: there was a moment without work since the start */
+    size_t queued, busy, reading; /* reading: files that wait to be read, or are */
+    bool stopping;                /* nothing new begins */
+    bool halted;                  /* the threads end */
+    bool ready, settled;          /* settled: there was a moment without work since the start */
     pthread_t *workers;
     int worker_count;
     pthread_t watcher;

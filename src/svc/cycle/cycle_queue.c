@@ -44,6 +44,7 @@ void sq_cycle_queue(sq_cycle *cycle, sq_job *job, int priority)
     }
     cycle->last[priority] = job;
     cycle->queued++;
+    cycle->reading += job->kind == SQ_JOB_DECODE ? 1 : 0;
     pthread_cond_signal(&cycle->work);
     pthread_mutex_unlock(&cycle->mutex);
 }
@@ -72,9 +73,12 @@ static int priority_of(sq_region *region)
 void sq_cycle_queue_due(sq_cycle *cycle, sq_world *world)
 {
     const double now_s = sq_clock_s();
+    pthread_mutex_lock(&cycle->mutex);
+    const bool reading = cycle->reading > 0;
+    pthread_mutex_unlock(&cycle->mutex);
     for (size_t i = 0; i < world->config->region_count; i++) {
         sq_region *region = world->regions[i];
-        if (!sq_region_is_due(region, now_s, sq_cycle_speed(cycle))) {
+        if (!sq_region_is_due(region, now_s, sq_cycle_speed(cycle), reading)) {
             continue;
         }
         sq_job *job = sq_job_create(SQ_JOB_CYCLE, world);
@@ -94,6 +98,10 @@ static void do_job(sq_cycle *cycle, sq_job *job)
     switch (job->kind) {
     case SQ_JOB_DECODE:
         sq_cycle_decode(cycle, job);
+        pthread_mutex_lock(&cycle->mutex);
+        cycle->reading--;
+        pthread_mutex_unlock(&cycle->mutex);
+        sq_cycle_queue_due(cycle, job->world);
         break;
     case SQ_JOB_CYCLE:
         sq_cycle_forecast(cycle, job);

@@ -375,12 +375,13 @@ static bool is_complete(const sq_region *region)
     return true;
 }
 
-bool sq_region_is_due(sq_region *region, double now_s, double speed)
+bool sq_region_is_due(sq_region *region, double now_s, double speed, bool reading)
 {
     pthread_mutex_lock(&region->mutex);
     const double waited = (now_s - region->dirty_since_s) * speed;
-    const bool due = region->dirty && !region->queued && !region->running &&
-                     (is_complete(region) || waited >= (double)region->config.deadline_s);
+    const bool due =
+        region->dirty && !region->queued && !region->running &&
+        ((is_complete(region) && !reading) || waited >= (double)region->config.deadline_s);
     if (due) {
         region->queued = true;
     }

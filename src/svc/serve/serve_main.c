@@ -157,14 +157,26 @@ static squall_status listen_all(sq_serve *serve, const sq_config *config, squall
     return SQUALL_OK;
 }
 
+/* It is never called: the signals are blocked. But one that is ignored, as nohup and shells in the
+ * background have it, would not be kept for sigtimedwait() either. */
+static void on_signal(int number)
+{
+    (void)number;
+}
+
 /* Signals are waited for by one thread; all others have them blocked, from before they begin. */
 static void block_signals(sigset_t *set)
 {
+    static const int awaited[] = {SIGTERM, SIGINT, SIGHUP};
     sigemptyset(set);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < sizeof awaited / sizeof awaited[0]; i++) {
+        sigaddset(set, awaited[i]);
+    }
     pthread_sigmask(SIG_BLOCK, set, NULL);
+    for (size_t i = 0; i < sizeof awaited / sizeof awaited[0]; i++) {
+        const struct sigaction action = {.sa_handler = on_signal};
+        sigaction(awaited[i], &action, NULL);
+    }
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -107,26 +107,28 @@ static void test_due(void **state)
     (void)state;
     const sq_config_region config = region_config();
     sq_region *r = sq_region_create(&config, 2700);
-    assert_false(sq_region_is_due(r, 0, 1.0));
+    assert_false(sq_region_is_due(r, 0, 1.0, false));
     take(r, "radar", NOW, 1.0f, 100.0);
-    assert_false(sq_region_is_due(r, 100.0, 1.0));
-    assert_false(sq_region_is_due(r, 159.0, 1.0));
-    assert_true(sq_region_is_due(r, 160.0, 1.0));
-    assert_false(sq_region_is_due(r, 161.0, 1.0)); /* it is queued: not twice */
+    assert_false(sq_region_is_due(r, 100.0, 1.0, false));
+    assert_false(sq_region_is_due(r, 159.0, 1.0, false));
+    assert_true(sq_region_is_due(r, 160.0, 1.0, false));
+    assert_false(sq_region_is_due(r, 161.0, 1.0, false)); /* it is queued: not twice */
     r->queued = r->dirty = false;
     take(r, "radar", NOW + 300, 1.0f, 200.0);
-    assert_false(sq_region_is_due(r, 200.0, 1.0));
+    assert_false(sq_region_is_due(r, 200.0, 1.0, false));
     take(r, "sat", NOW + 300, 1.0f, 210.0);
-    assert_true(sq_region_is_due(r, 210.0, 1.0));
+    assert_false(sq_region_is_due(r, 210.0, 1.0, true)); /* more is being read */
+    assert_true(sq_region_is_due(r, 210.0, 1.0, false));
     r->queued = r->dirty = false;
     take(r, "radar", NOW + 600, 1.0f, 300.0);
-    assert_true(sq_region_is_due(r, 300.0, 1.0)); /* the satellite's is no older than a cadence */
+    assert_true(
+        sq_region_is_due(r, 300.0, 1.0, false)); /* the satellite's is no older than a cadence */
     r->queued = r->dirty = false;
     take(r, "radar", NOW + 900, 1.0f, 400.0);
-    assert_true(sq_region_is_due(r, 401.0, 60.0)); /* a clock that runs 60 times as fast */
+    assert_true(sq_region_is_due(r, 401.0, 60.0, false)); /* a clock that runs 60 times as fast */
     r->queued = r->dirty = false;
     take(r, "radar", NOW + 450, 1.0f, 500.0);
-    assert_false(sq_region_is_due(r, 900.0, 1.0)); /* late: nothing to do */
+    assert_false(sq_region_is_due(r, 900.0, 1.0, false)); /* late: nothing to do */
     sq_region_drop(&r);
 }
 
