@@ -204,11 +204,12 @@ squall_status sq_catalogue_forecast_begin(sq_catalogue *catalogue, const sq_fore
                             text_value(row->model),    text_value(row->engine),
                             text_value(row->quality),  real_value(row->quality_index),
                             text_value(row->path)};
-    return CHANGE(
-        catalogue,
-        "INSERT OR REPLACE INTO forecasts(region,issue_time,made_time,method,model,engine,"
-        "quality,quality_index,path,bytes) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,0)",
-        values, err);
+    return CHANGE(catalogue,
+                  "INSERT INTO forecasts(region,issue_time,made_time,method,model,engine,quality,"
+                  "quality_index,path,bytes) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,0) "
+                  "ON CONFLICT(region,issue_time) DO UPDATE SET made_time=?3,method=?4,model=?5,"
+                  "engine=?6,quality=?7,quality_index=?8,path=?9",
+                  values, err);
 }
 
 squall_status sq_catalogue_forecast_end(sq_catalogue *catalogue, const char *region,

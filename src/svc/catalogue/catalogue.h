@@ -36,7 +36,8 @@ typedef struct sq_forecast_row {
 } sq_forecast_row;
 
 /** A product is about to be written: the row says where, before the file is there. A row of the
- * same region and issue time is replaced. */
+ * same region and issue time is overwritten, but for its bytes: the old product stands until the
+ * new one takes its place. */
 SQUALL_MUST_USE squall_status sq_catalogue_forecast_begin(sq_catalogue *catalogue,
                                                           const sq_forecast_row *row,
                                                           squall_error *err);

@@ -165,37 +165,42 @@ static void keep_row(void *arg, const sq_forecast_row *row)
     kept->quality_index = row->quality_index;
 }
 
-/* The layers of a product. */
-static squall_status read_layers(sq_region *region, squall_file *file, const kept_row *row,
+/* The layers of a product, and where they lie: `*place` is used again while the grid is the same.
+ * The region's own place stays unknown: it is that of its frames, written as they write it. */
+static squall_status read_layers(squall_file *file, const kept_row *row, sq_place **place,
                                  sq_snapshot *s, squall_error *err)
 {
     for (size_t i = 0; i < s->count; i++) {
-        squall_field *field = NULL, *carried = NULL;
+        squall_field *field = NULL;
+        squall_status status = SQUALL_OK;
         SQ_TRY(squall_file_read(file, i, &field, err));
-        const squall_status status =
-            sq_region_carry(region, region->config.radar, field, &carried, err);
+        if (*place == NULL || !squall_grid_equal(&(*place)->grid, &field->grid, 0.0)) {
+            sq_place_drop(place);
+            status = sq_place_create(&field->grid, place, err);
+        }
+        if (status == SQUALL_OK) {
+            s->leads_s[i] = (int32_t)(field->valid_time - row->issue_time);
+            s->layers[i] = sq_layer_create(field);
+            status = s->layers[i] != NULL ? SQUALL_OK
+                                          : sq_fail(err, SQUALL_E_MEMORY, row->path, "no memory");
+        }
         squall_field_destroy(&field);
         if (status != SQUALL_OK) {
             return status;
         }
-        s->leads_s[i] = (int32_t)(carried->valid_time - row->issue_time);
-        s->layers[i] = sq_layer_create(carried);
-        squall_field_destroy(&carried);
-        if (s->layers[i] == NULL) {
-            return sq_fail(err, SQUALL_E_MEMORY, row->path, "no memory");
-        }
     }
+    s->place = sq_place_keep(*place);
     return SQUALL_OK;
 }
 
 /* A forecast of an earlier process from its product. */
 static squall_status read_snapshot(sq_cycle *cycle, sq_region *region, const kept_row *row,
-                                   sq_snapshot **out, squall_error *err)
+                                   sq_place **place, sq_snapshot **out, squall_error *err)
 {
     squall_file *file = NULL;
     SQ_TRY(squall_file_open(row->path, NULL, &file, err));
     sq_snapshot *s = sq_snapshot_create(squall_file_count(file), 1, err);
-    squall_status status = s != NULL ? read_layers(region, file, row, s, err) : SQUALL_E_MEMORY;
+    squall_status status = s != NULL ? read_layers(file, row, place, s, err) : SQUALL_E_MEMORY;
     squall_file_close(&file);
     if (status != SQUALL_OK) {
         if (s != NULL) {
@@ -203,7 +208,6 @@ static squall_status read_snapshot(sq_cycle *cycle, sq_region *region, const kep
         }
         return status;
     }
-    s->place = sq_place_keep(region->place);
     s->number = atomic_fetch_add(&cycle->number, 1) + 1;
     memcpy(s->region, region->config.name, sizeof s->region);
     memcpy(s->model, row->model, sizeof s->model);
@@ -226,7 +230,7 @@ static void settle_row(sq_cycle *cycle, kept_row *row)
     squall_error problem;
     struct stat about;
     const bool there = stat(row->path, &about) == 0 && about.st_size > 0;
-    if (row->bytes > 0 && there) {
+    if (there && row->bytes == (int64_t)about.st_size) {
         return;
     }
     const squall_status status =
@@ -253,6 +257,7 @@ void sq_cycle_restore(sq_cycle *cycle, sq_region *region)
                                &rows, &problem) != SQUALL_OK) {
         sq_log_failure(cycle->log, SQ_LOG_ERROR, "catalogue", &problem);
     }
+    sq_place *place = NULL;
     size_t restored = 0;
     for (size_t i = 0; i < rows.count; i++) {
         kept_row *row = &rows.items[i];
@@ -262,7 +267,7 @@ void sq_cycle_restore(sq_cycle *cycle, sq_region *region)
             restored >= (size_t)region->config.instances) {
             continue;
         }
-        if (read_snapshot(cycle, region, row, &s, &problem) != SQUALL_OK) {
+        if (read_snapshot(cycle, region, row, &place, &s, &problem) != SQUALL_OK) {
             sq_log_failure(cycle->log, SQ_LOG_WARNING, "product", &problem);
         } else if (sq_region_publish(region, s, region->epoch)) {
             restored++;
@@ -275,6 +280,7 @@ void sq_cycle_restore(sq_cycle *cycle, sq_region *region)
         sq_json_int(&line, "forecasts", (int64_t)restored);
         sq_log_end(cycle->log, &line);
     }
+    sq_place_drop(&place);
     sq_free(rows.items);
 }
 

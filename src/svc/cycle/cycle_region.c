@@ -326,8 +326,10 @@ static sq_arrival take_radar(sq_region *region, sq_frame *frame, sq_layer *layer
     }
     if (arrival == SQ_ARRIVED_NEW && now - time < (int64_t)region->config.max_age_min * 60) {
         const double delay = fmax(0.0, (double)(now - time));
-        region->usual_delay_s =
-            isnan(region->usual_delay_s) ? delay : 0.8 * region->usual_delay_s + 0.2 * delay;
+        /* Down at once, up slowly: files that lay there at the start are old. */
+        region->usual_delay_s = isnan(region->usual_delay_s)
+                                    ? delay
+                                    : fmin(delay, 0.8 * region->usual_delay_s + 0.2 * delay);
     }
     return arrival;
 }

@@ -142,12 +142,12 @@ def copy_frame(hhmm, folder, name=None):
     os.rename(hidden, pathlib.Path(folder) / (name or frame(hhmm).name))
 
 
-def watch_config(folder, region=REGION, more="", source="", now="2010-08-26T02:00Z"):
+def watch_config(folder, region=REGION, more="", source="", now="2010-08-26T02:00Z", speed=1):
     """One region on a watched folder; its clock is that of its frames."""
     return f"""
 [replay]
 start = {now}
-speed = 1
+speed = {speed}
 [source radar]
 watch = {folder}
 attribution = Source: KNMI (CC BY 4.0)

@@ -1,0 +1,219 @@
+"""What goes wrong around a service: slow writers, files that are late, twice, corrected, corrupt, from the future or missing,
+a process that is killed, and configurations that change under it."""
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+from program import frame
+from server import REGION, Server, copy_frame, expect, watch_config
+
+EARLY = ("0125", "0130", "0135", "0140")
+
+
+def results(server):
+    """How many frames had each result, by the metrics."""
+    found = {}
+    for line in server.get("/metrics").body.decode().splitlines():
+        if line.startswith("squall_frames_total"):
+            found[line.split('result="')[1].split('"')[0]] = int(float(line.rsplit(" ", 1)[1]))
+    return found
+
+
+def until(server, result, count):
+    server.wait(f"{count} {result} frames", lambda: results(server).get(result, 0) >= count)
+
+
+def arrivals(folder):
+    frames = folder / "frames"
+    frames.mkdir()
+    for hhmm in EARLY:
+        copy_frame(hhmm, frames)
+    with Server(watch_config(frames, now="2010-08-26T02:06Z")) as server:
+        server.forecast("nl", "01:40")
+
+        # A writer that takes its time: nothing is read before it has closed the file.
+        data = frame("0145").read_bytes()
+        with open(frames / frame("0145").name, "wb") as slow:
+            for at in range(0, len(data), len(data) // 6 + 1):
+                slow.write(data[at:at + len(data) // 6 + 1])
+                slow.flush()
+                time.sleep(0.1)
+            before = results(server)
+            expect(before.get("corrupt", 0) == 0, server.get("/status"), "half a file is no frame")
+        server.forecast("nl", "01:45")
+
+        # One that never closes its file: it is read when it has rested, and again when it has grown.
+        open_for_long = open(frames / frame("0150").name, "wb")
+        data = frame("0150").read_bytes()
+        open_for_long.write(data[:len(data) // 2])
+        open_for_long.flush()
+        until(server, "corrupt", 1)
+        open_for_long.write(data[len(data) // 2:])
+        open_for_long.flush()
+        server.forecast("nl", "01:50")
+        open_for_long.close()
+        until(server, "duplicate", 1)
+
+        # Out of order: the newest first. The one that is late is kept, but makes no forecast.
+        copy_frame("0200", frames)
+        server.forecast("nl", "02:00")
+        gap = server.get("/regions/nl").json()
+        used = [f["file"] for f in gap["inputs"]["sources"][0]["frames"]]
+        expect(frame("0155").name not in used, server.get("/regions/nl"), "01:55 was not there")
+        copy_frame("0155", frames)
+        until(server, "late", 1)
+        time.sleep(0.3)
+        expect(server.get("/regions/nl").json()["made_time"] == gap["made_time"], server.get("/regions/nl"), "no new forecast")
+
+        # The same again, under another name: nothing happens.
+        copy_frame("0200", frames, "again.h5")
+        until(server, "duplicate", 2)
+
+        # Corrupt in different ways, and names of what is not finished.
+        whole = frame("0205").read_bytes()
+        for number, bad in enumerate((whole[:5000], b"", b"\x89HDF\r\n\x1a\n" + bytes(500), b"nonsense " * 100)):
+            (frames / f".bad{number}").write_bytes(bad)
+            os.rename(frames / f".bad{number}", frames / f"bad{number}.h5")
+        until(server, "corrupt", 5)
+        (frames / "half.h5.part").write_bytes(whole[:100])
+        # The frame from the far future is refused: with it the clock would seem to have jumped.
+        copy_frame("0455", frames)
+        until(server, "future", 1)
+        expect(server.forecast("nl", "02:00")["issue_time"] == "2010-08-26T02:00:00Z", server.get("/status"), "still 02:00")
+
+        # After all that the next good frame is forecast from, with the late one in it.
+        copy_frame("0205", frames)
+        after = server.forecast("nl", "02:05")
+        used = [f["file"] for f in after["inputs"]["sources"][0]["frames"]]
+        expect(frame("0155").name in used, server.get("/regions/nl"), "the late frame is used now")
+        expect(all(line["text"] for line in server.events("frame") if line["result"] == "corrupt"), server.get("/status"),
+               "the log says what is wrong with each")
+
+
+def deadline(folder):
+    """A region that waits for a satellite forecasts without it when the deadline has passed, and says so."""
+    frames, satellite = folder / "radar", folder / "satellite"
+    frames.mkdir()
+    satellite.mkdir()
+    for hhmm in EARLY:
+        copy_frame(hhmm, frames)
+    config = watch_config(frames, more="sources = sat\ndeadline_s = 60", now="2010-08-26T01:41Z", speed=30)
+    config += f"[source sat]\nwatch = {satellite}\n"
+    with Server(config) as server:
+        start = time.monotonic()
+        made = server.forecast("nl", "01:40")
+        expect(not made["complete"] and time.monotonic() - start > 1.5, server.get("/regions/nl"), "it waited, and says what it lacked")
+        # A frame that does not come is missing, once; the map goes on to show its age.
+        missing = server.wait("missing frame", lambda: server.events("missing"))
+        expect(missing[0]["region"] == "nl" and missing[0]["frame"] == "2010-08-26T01:45:00Z", server.get("/status"), "missing")
+        expect(server.get("/status").json()["regions"][0]["state"] == "late", server.get("/status"), "the status says so")
+
+
+def killed(folder):
+    """kill -9 at odd moments: after each, everything that was published is there, whole, and the service goes on."""
+    frames = folder / "frames"
+    frames.mkdir()
+    times = ("0125", "0130", "0135", "0140", "0145", "0150", "0155", "0200", "0205", "0210", "0215", "0220")
+    config = watch_config(frames, now="2010-08-26T02:21Z")
+    published = set()
+    server = Server(config, folder=folder)
+    for number, hhmm in enumerate(times):
+        copy_frame(hhmm, frames)
+        server.start()
+        # Not always when it rests: sooner or later after its start, in the midst of reading, forecasting or writing.
+        time.sleep(0.03 * number)
+        if number % 3 == 2:
+            made = server.forecast("nl", f"{hhmm[:2]}:{hhmm[2:]}")
+            whole = server.wait("product", lambda: [p for p in server.get("/regions/nl/products").json()["products"]
+                                                    if p["issue_time"] == made["issue_time"]])
+            published.add(whole[0]["href"].rsplit("/", 1)[1])
+        server.kill()
+    server.start()
+    server.forecast("nl", "02:20")
+    products = server.get("/regions/nl/products").json()["products"]
+    names = {p["href"].rsplit("/", 1)[1] for p in products}
+    expect(published <= names, server.get("/regions/nl/products"), f"published and lost: {published - names}")
+    for product in products:
+        answer = server.get(f"/regions/nl/products/{product['href'].rsplit('/', 1)[1]}")
+        expect(answer.body[:8] == b"\x89HDF\r\n\x1a\n" and len(answer.body) == product["bytes"], answer, "a whole file")
+    on_disk = {p.name for p in (server.data / "products/nl").iterdir() if not p.name.startswith(".")}
+    expect(on_disk == names, server.get("/regions/nl/products"), f"the catalogue knows every file: {on_disk ^ names}")
+    # Restarted in good order it has its forecasts before any file is read again.
+    server.stop()
+    shutil.rmtree(frames)
+    frames.mkdir()
+    server.start()
+    back = server.get("/regions/nl").json()
+    expect(back["issue_time"] == "2010-08-26T02:20:00Z" and back["method"] == "extrapolation", server.get("/regions/nl"), "restored")
+    expect(len(back["forecast"]) == 12, server.get("/regions/nl"), "with all its lead times")
+    server.stop()
+
+
+def reloaded(folder):
+    """SIGHUP while requests run: none is lost; a region is added, one goes; a mistake changes nothing."""
+    frames = folder / "frames"
+    frames.mkdir()
+    for hhmm in EARLY:
+        copy_frame(hhmm, frames)
+    config = watch_config(frames, now="2010-08-26T01:41Z")
+    with Server(config) as server:
+        server.forecast("nl", "01:40")
+        lost, asked, stop = [], [0], threading.Event()
+
+        def keep_asking():
+            while not stop.is_set():
+                try:
+                    answer = server.get("/collections/nl/position", status=None, coords="POINT(4.76 52.96)")
+                    asked[0] += 1
+                    if answer.status != 200:
+                        lost.append(answer.status)
+                except OSError as problem:
+                    lost.append(str(problem))
+
+        askers = [threading.Thread(target=keep_asking) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        for number in range(6):
+            more = f"\n[region r{number}]\nradar = radar\n{REGION}\nleads_min = 5,10\n" if number != 3 else "\n[region nl]\n"
+            server.configure(config + more)
+            server.process.send_signal(signal.SIGHUP)
+            if number != 3:
+                server.wait(f"region r{number}", lambda: server.get(f"/regions/r{number}", status=None).status == 200)
+            else:
+                server.wait("refusal", lambda: server.events("configuration"))
+        expect(server.get("/regions/r4", status=None).status == 404, server.get("/status"), "a region that is gone is gone")
+        stop.set()
+        for asker in askers:
+            asker.join()
+        expect(not lost and asked[0] > 20, server.get("/status"), f"{asked[0]} requests, lost: {lost[:5]}")
+
+
+def stopped(folder):
+    """SIGTERM in the midst of a cycle: the process ends well and leaves whole products."""
+    frames = folder / "frames"
+    frames.mkdir()
+    for hhmm in EARLY:
+        copy_frame(hhmm, frames)
+    with Server(watch_config(frames, region="", now="2010-08-26T01:41Z")) as server:
+        server.wait("frames", lambda: results(server).get("new", 0) > 0)
+        server.stop()
+        left = [p.name for p in server.data.rglob("*") if p.name.startswith(".") or p.name.endswith("-journal")]
+        if left:
+            sys.exit(f"FAILED: left behind: {left}")
+
+
+def main():
+    for part in (arrivals, deadline, killed, reloaded, stopped):
+        with tempfile.TemporaryDirectory() as folder:
+            part(pathlib.Path(folder))
+        print(part.__name__, "passed", flush=True)
+
+
+if __name__ == "__main__":
+    main()
