@@ -4,8 +4,8 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config git
   libhdf5-dev libnetcdf-dev libeccodes-dev libtiff-dev libproj-dev libdeflate-dev libjansson-dev libsodium-dev
   libmicrohttpd-dev libinih-dev libsqlite3-dev
   libcairo2-dev libfreetype-dev fonts-dejavu-core gmt-gshhg-low libjs-leaflet)
-# ca-certificates and python3-dev are for PyPI's checkers: pysteps comes as source.
-TEST_PACKAGES=(g++ ca-certificates clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gcovr groff-base python3 python3-dev python3-venv gdal-bin chromium)
+# ca-certificates and python3-dev are for PyPI's checkers: pysteps comes as source. prometheus is for its promtool.
+TEST_PACKAGES=(g++ ca-certificates clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gcovr groff-base python3 python3-dev python3-venv gdal-bin chromium prometheus)
 
 # install_packages NAME...: install those that are missing; nothing is touched when all are there.
 install_packages() {
