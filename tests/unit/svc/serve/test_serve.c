@@ -382,8 +382,8 @@ static void test_rough_clients(void **state)
         "POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
         "POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         "POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
-        "3\r\n\r\n0\r\n\r\n",
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+         "Content-Length: 3\r\n\r\n0\r\n\r\n"),
         "PUT /ingest/knmi/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "GET http://other/status HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /status%00 HTTP/1.1\r\nHost: a\r\n\r\n",
