@@ -60,6 +60,8 @@ typedef struct squall_product_ensemble {
     size_t thresholds;                        /**< 0 to write no probabilities */
     const float *thresholds_mm_h;             /**< [thresholds], ascending */
     const squall_field *const *probabilities; /**< [count][thresholds], 0..1 */
+    double cost_loss; /**< above 0: `alarm` is written too, 1 where a probability is at least this,
+                           the cost of an alarm over the loss that it prevents */
 } squall_product_ensemble;
 /** Nothing of either. */
 SQUALL_API void squall_product_ensemble_init(squall_product_ensemble *ensemble);

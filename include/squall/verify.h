@@ -121,6 +121,23 @@ SQUALL_API double squall_roc_area(const squall_reliability *sums);
 SQUALL_API void squall_roc_curve(const squall_reliability *sums, double *false_alarm_rate,
                                  double *hit_rate);
 
+/** What alarms are worth to one who loses L where the event comes without one and pays C for each:
+ * 1 for a perfect forecast, 0 for the better of always and never (Richardson 2000). Alarms are
+ * given where the probability is at least `cost_loss`, C / L, above 0 and below 1; NaN without
+ * events. */
+SQUALL_API double squall_economic_value(const squall_reliability *sums, double cost_loss);
+
+/**
+ * The values that do not fall and are nearest to `values` (isotonic regression, by pooling adjacent
+ * violators; Barlow et al. 1972): what turns probabilities into calibrated ones.
+ *
+ * @param weights  borrowed; at least 0; where all that are pooled are 0, values are taken as 1 each
+ * @param out      filled; [count]; may be `values`
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_isotonic_fit(const double *values,
+                                                             const double *weights, size_t count,
+                                                             double *out, squall_error *err);
+
 /**
  * Add to a histogram of the rank of the observation among `count` members: ranks[0] below all,
  * ranks[count] above all; equal values share their ranks evenly. Cells in which neither the

@@ -167,6 +167,10 @@ const squall_field *cli_frames_get(cli_frames *frames, size_t index);
 size_t cli_frames_range(cli_frames *frames, int64_t from, int64_t to, const squall_field **list);
 /** The frame within `tolerance_s` of `time`, or NULL. */
 const squall_field *cli_frames_at(cli_frames *frames, int64_t time, int32_t tolerance_s);
+/** Calibrate the probabilities of a forecast's ensemble by the file that the suite wrote. */
+SQUALL_MUST_USE squall_status cli_calibration_apply(const char *path, squall_forecast *forecast,
+                                                    squall_error *err);
+
 /* --- cli_quality.c --- */
 
 enum {

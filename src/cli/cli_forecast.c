@@ -12,11 +12,11 @@ enum { MAX_LEADS = 256, SHEET_COLUMNS = 6, FUTURE_TOLERANCE_S = 300 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *engine, *method, *motion, *leads, *out, *maps, *sheet, *title, *attribution,
-        *tensors;
+    const char *engine, *method, *motion, *calibration, *leads, *out, *maps, *sheet, *title,
+        *attribution, *tensors;
     int64_t issue, now;
     int32_t threads, members, seed;
-    double threshold;
+    double threshold, cost_loss;
     bool score, json, strict, no_members;
     cli_engine open;
     cli_input input;
@@ -213,7 +213,8 @@ static void describe(const job *j, squall_product_info *info)
 }
 
 /* What of an ensemble goes into the file; `e` may be NULL. */
-static void describe_ensemble(const squall_ensemble *e, squall_product_ensemble *out)
+static void describe_ensemble(const squall_ensemble *e, double cost_loss,
+                              squall_product_ensemble *out)
 {
     squall_product_ensemble_init(out);
     if (e == NULL) {
@@ -224,6 +225,7 @@ static void describe_ensemble(const squall_ensemble *e, squall_product_ensemble 
     out->thresholds = SQUALL_ENSEMBLE_THRESHOLDS;
     out->thresholds_mm_h = e->thresholds_mm_h;
     out->probabilities = (const squall_field *const *)e->probabilities;
+    out->cost_loss = cost_loss;
 }
 
 static squall_status write_maps(const job *j, const squall_product_info *info, squall_error *err)
@@ -275,7 +277,7 @@ static squall_status write_products(job *j, squall_error *err)
     describe(j, &info);
     if (j->want->out != NULL) {
         squall_product_ensemble ensemble;
-        describe_ensemble(j->forecast->ensemble, &ensemble);
+        describe_ensemble(j->forecast->ensemble, j->want->cost_loss, &ensemble);
         SQ_TRY(squall_netcdf_write_ensemble(j->want->out,
                                             (const squall_field *const *)j->forecast->fields,
                                             j->forecast->count, &ensemble, &info, err));
@@ -344,6 +346,12 @@ static squall_status carry_out(job *j, const cli_list *paths, squall_method meth
         method = SQUALL_METHOD_MODEL; /* an engine that cannot be used lowers the quality */
     }
     SQ_TRY(run_method(j, method, &j->forecast, j->notes, err));
+    if (j->want->calibration != NULL && j->forecast->ensemble != NULL) {
+        SQ_TRY(cli_calibration_apply(j->want->calibration, j->forecast, err));
+    } else if (j->want->calibration != NULL) {
+        sq_note(j->notes, j->want->calibration, "not used: %s gives no probabilities",
+                squall_method_name(j->forecast->method));
+    }
     j->load_s = read - start;
     j->run_s = sq_clock_s() - read;
     if (j->want->score) {
@@ -425,6 +433,16 @@ static int run(int argc, char **argv)
          .low = 0,
          .high = INT32_MAX,
          .help = "of its random numbers (default 0); the same seed gives the same bits"},
+        {.name = "calibration",
+         .argument = "FILE",
+         .text = &want.calibration,
+         .help = "calibrate its probabilities (squall verify --suite --calibration-out)"},
+        {.name = "cost-loss",
+         .argument = "R",
+         .real = &want.cost_loss,
+         .low = 0,
+         .high = 1,
+         .help = "write alarms where the probability is at least R, cost of an alarm over loss"},
         {.name = "no-members",
          .flag = &want.no_members,
          .help = "write mean and probabilities of an ensemble, not its members"},

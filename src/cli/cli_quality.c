@@ -65,13 +65,24 @@ static squall_status find_motion(squall_field *const *fields, size_t last, squal
                                   NULL, *out, err);
 }
 
+/* The usual step: the shortest between two frames. 0 when there is none. */
+static int64_t find_step(const squall_field *const *list, size_t count)
+{
+    int64_t step = 0;
+    for (size_t i = 1; i < count; i++) {
+        const int64_t here = list[i]->valid_time - list[i - 1]->valid_time;
+        step = here > 0 && (step == 0 || here < step) ? here : step;
+    }
+    return step;
+}
+
 /* Copies of the frames, and between them those that are missing. */
 static squall_status copy_and_fill(cli_frames *frames, const squall_field *const *list,
                                    size_t count, squall_error *err)
 {
     squall_status status = SQUALL_OK;
     squall_motion *motion = NULL;
-    const int64_t step = squall_archive_step_s(frames->archive);
+    const int64_t step = find_step(list, count);
     for (size_t i = 0; i < count; i++) {
         squall_field *copy = NULL;
         SQ_TRY_GOTO(squall_field_copy(list[i], &copy, err));

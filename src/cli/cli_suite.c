@@ -2,6 +2,7 @@
 #include "cli/cli_suite.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -308,6 +309,28 @@ static squall_status carry_out(suite *s, squall_error *err)
                          "--leads or a larger --tolerance");
 }
 
+/* The maps of STEPS, the one method with probabilities. */
+static squall_status write_calibration(const suite *s, squall_error *err)
+{
+    size_t method = 0;
+    while (method < s->method_count && s->methods[method].method != SQUALL_METHOD_STEPS) {
+        method++;
+    }
+    if (method == s->method_count) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, "--calibration-out",
+                       "steps is not among the --methods");
+    }
+    json_t *document = suite_calibration(s, method);
+    char *text =
+        document != NULL ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    const squall_status status = text != NULL
+                                     ? sq_file_write(s->want->calibration, text, strlen(text), err)
+                                     : sq_fail(err, SQUALL_E_MEMORY, "calibration", "no memory");
+    free(text);
+    json_decref(document);
+    return status;
+}
+
 /* What a terminal shows: the scores that most people ask for. */
 static void print_summary(const json_t *document)
 {
@@ -362,6 +385,9 @@ int cli_suite_run(const suite_request *want, squall_notes *notes)
     }
     if (status == SQUALL_OK && want->html != NULL) {
         status = suite_html_write(want->html, document, &err);
+    }
+    if (status == SQUALL_OK && want->calibration != NULL) {
+        status = write_calibration(s, &err);
     }
     int code = CLI_OK;
     if (status != SQUALL_OK) {

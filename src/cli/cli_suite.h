@@ -79,7 +79,7 @@ typedef struct suite_method {
 typedef struct suite_request {
     const cli_list *paths; /* [NAME=]PATH[@COL,ROW,WIDTH,HEIGHT] */
     const cli_list *engines;
-    const char *methods, *html;
+    const char *methods, *html, *calibration;
     int64_t from, to;
     int32_t threads, every_s, tolerance_s, members, seed, block, resamples;
     const int64_t *leads_min;
@@ -123,11 +123,19 @@ bool suite_score_has_threshold(suite_score score);
 void suite_score_slice(const suite_what *what, size_t *first, size_t *count);
 /** The score, from that slice alone. A squall_statistic; `arg` is a suite_what. */
 double suite_score_of(const double *slice, const void *arg);
+/** squall_economic_value() of a member of `chances`. */
+double suite_value_of(const double *chances, double cost_loss);
 
 /* --- cli_suite_json.c --- */
 
 /** Everything that the report says; given. NULL without memory. */
 json_t *suite_json(const suite *s);
+
+/* --- cli_calibrate.c --- */
+
+/** Maps from a method's probabilities to what came with them, by lead time and threshold, and what
+ * they do to sequences that they were not fitted to; given. NULL without memory. */
+json_t *suite_calibration(const suite *s, size_t method);
 
 /* --- cli_suite_html.c, cli_suite_plot.c --- */
 

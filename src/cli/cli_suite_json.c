@@ -190,10 +190,17 @@ static json_t *probability_curves(const double *slice)
         x[at] = x[at - 1] + (others > 0 ? (bin[0] - bin[1]) / others : 0);
         y[at] = y[at - 1] + (events > 0 ? bin[1] / events : 0);
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "probability", reals(said, SUITE_BINS),
-                     "frequency", reals(seen, SUITE_BINS), "cells", reals(often, SUITE_BINS),
-                     "roc_false_alarms", reals(x, SUITE_BINS + 1), "roc_hits",
-                     reals(y, SUITE_BINS + 1));
+    json_t *value = json_object();
+    static const double ratios[] = {0.05, 0.1, 0.2, 0.3, 0.5, 0.7};
+    for (size_t i = 0; i < sizeof ratios / sizeof ratios[0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%g", ratios[i]);
+        json_object_set_new(value, name, cli_real(suite_value_of(slice, ratios[i])));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "economic_value", value, "probability",
+                     reals(said, SUITE_BINS), "frequency", reals(seen, SUITE_BINS), "cells",
+                     reals(often, SUITE_BINS), "roc_false_alarms", reals(x, SUITE_BINS + 1),
+                     "roc_hits", reals(y, SUITE_BINS + 1));
 }
 
 static json_t *curves(const suite_sums *sums)

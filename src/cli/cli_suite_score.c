@@ -92,6 +92,13 @@ static double of_chances(const double *slice, suite_score score)
     return score == SUITE_BRIER ? parts.brier : parts.skill;
 }
 
+double suite_value_of(const double *chances, double cost_loss)
+{
+    squall_reliability table;
+    to_table(chances, &table);
+    return squall_economic_value(&table, cost_loss);
+}
+
 static double of_power(const double *power)
 {
     double said = 0, seen = 0;

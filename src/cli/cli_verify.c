@@ -10,7 +10,7 @@ enum { MAX_LEADS = 256 };
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *forecast, *engine, *leads, *keys, *methods, *html, *motion;
+    const char *forecast, *engine, *leads, *keys, *methods, *html, *motion, *calibration;
     cli_list engines;
     int64_t from, to;
     int32_t threads, every, scale, tolerance, members, seed, block, resamples;
@@ -224,6 +224,7 @@ static int run_suite(const request *want, const cli_list *paths, squall_motion_m
                                  .engines = &want->engines,
                                  .methods = want->methods,
                                  .html = want->html,
+                                 .calibration = want->calibration,
                                  .from = want->from,
                                  .to = want->to,
                                  .threads = want->threads,
@@ -305,6 +306,10 @@ static int run(int argc, char **argv)
          .low = 1,
          .high = 100000,
          .help = "suite: resamples of the bootstrap (default 1000)"},
+        {.name = "calibration-out",
+         .argument = "FILE",
+         .text = &want.calibration,
+         .help = "suite: write what calibrates the probabilities of steps"},
         {.name = "html",
          .argument = "FILE",
          .text = &want.html,

@@ -34,7 +34,7 @@ typedef struct sq_netcdf_writer {
     NC_memio image; /* the file, when it is complete; from malloc */
     int dims[3];    /* time, y, x */
     int time, bounds, period, reference, x, y, lon, lat, mapping, rate, coverage, quality;
-    int realization, threshold, members, probability;
+    int realization, threshold, members, probability, alarm;
 } sq_netcdf_writer;
 
 #define NC(w, what, call)               \

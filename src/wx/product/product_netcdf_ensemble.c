@@ -8,6 +8,7 @@
 
 #define PROBABILITY_STEP 0.0001f /* of the packed probabilities */
 #define PROBABILITY_FILL ((short)-1)
+#define ALARM_FILL       ((signed char)-1)
 
 enum { MAX_MEMBERS = 4096, MAX_THRESHOLDS = 64 };
 
@@ -84,6 +85,24 @@ static void define_members(sq_netcdf_writer *w)
     sq_netcdf_define_rate(w, "precip_intensity", dim, "rain rate, each member", &w->members);
 }
 
+static void define_alarm(sq_netcdf_writer *w, int dim)
+{
+    static const signed char fill = ALARM_FILL, flags[] = {0, 1};
+    const char *const texts[][2] = {
+        {"standard_name", "status_flag"},
+        {"long_name", "alarm: the probability is at least the cost of an alarm over the loss that "
+                      "it prevents"},
+        {"flag_meanings", "no_alarm alarm"},
+        {NULL, NULL}};
+    sq_netcdf_define_on_grid(w, "alarm", NC_BYTE, dim, &w->alarm);
+    NC(w, "_FillValue", nc_put_att_schar(w->nc, w->alarm, "_FillValue", NC_BYTE, 1, &fill));
+    NC(w, "flag_values",
+       nc_put_att_schar(w->nc, w->alarm, "flag_values", NC_BYTE, sizeof flags, flags));
+    NC(w, "cost_loss_ratio",
+       nc_put_att_double(w->nc, w->alarm, "cost_loss_ratio", NC_DOUBLE, 1, &w->ensemble.cost_loss));
+    sq_netcdf_put_texts(w, w->alarm, texts);
+}
+
 static void define_probabilities(sq_netcdf_writer *w)
 {
     static const short fill = PROBABILITY_FILL;
@@ -105,6 +124,9 @@ static void define_probabilities(sq_netcdf_writer *w)
     NC(w, "scale_factor", nc_put_att_float(w->nc, id, "scale_factor", NC_FLOAT, 1, &step));
     NC(w, "add_offset", nc_put_att_float(w->nc, id, "add_offset", NC_FLOAT, 1, &zero));
     sq_netcdf_put_texts(w, id, texts);
+    if (w->ensemble.cost_loss > 0) {
+        define_alarm(w, dim);
+    }
 }
 
 void sq_netcdf_define_ensemble(sq_netcdf_writer *w)
@@ -142,6 +164,25 @@ static void put_field(sq_netcdf_writer *w, int variable, size_t before, size_t t
     }
 }
 
+/* Alarms of one field of probabilities, in the same way. */
+static void put_alarm(sq_netcdf_writer *w, size_t threshold, size_t time, const squall_field *field,
+                      signed char *band)
+{
+    const squall_grid *grid = w->grid;
+    for (size_t first = 0; first < grid->height; first += w->band_rows) {
+        const size_t rows =
+            grid->height - first < w->band_rows ? grid->height - first : w->band_rows;
+        const size_t start[4] = {threshold, time, first, 0}, size[4] = {1, 1, rows, grid->width};
+        const size_t from = first * grid->width;
+        for (size_t i = 0; i < rows * grid->width; i++) {
+            const float p = field->values[from + i];
+            const bool known = field->mask[from + i] != SQUALL_CELL_NO_COVERAGE && p >= 0.0f;
+            band[i] = !known ? ALARM_FILL : (double)p >= w->ensemble.cost_loss ? 1 : 0;
+        }
+        NC(w, "alarm", nc_put_vara_schar(w->nc, w->alarm, start, size, band));
+    }
+}
+
 squall_status sq_netcdf_put_ensemble(sq_netcdf_writer *w, squall_error *err)
 {
     const squall_product_ensemble *e = &w->ensemble;
@@ -163,6 +204,10 @@ squall_status sq_netcdf_put_ensemble(sq_netcdf_writer *w, squall_error *err)
         for (size_t t = 0; t < w->count; t++) {
             put_field(w, w->probability, i, t, e->probabilities[t * e->thresholds + i],
                       pack_probability, band);
+            if (e->cost_loss > 0) {
+                put_alarm(w, i, t, e->probabilities[t * e->thresholds + i],
+                          (signed char *)(void *)band);
+            }
         }
     }
     sq_free(band);

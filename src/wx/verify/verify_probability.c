@@ -136,3 +136,63 @@ double squall_roc_area(const squall_reliability *sums)
     }
     return area;
 }
+
+double squall_economic_value(const squall_reliability *sums, double cost_loss)
+{
+    double cells = 0, events = 0, alarms = 0, hits = 0;
+    for (size_t k = 0; k < SQUALL_PROBABILITY_BINS; k++) {
+        const double n = (double)sums->cells[k];
+        cells += n;
+        events += (double)sums->events[k];
+        if (n > 0 && sums->sum_probability[k] / n >= cost_loss) {
+            alarms += n;
+            hits += (double)sums->events[k];
+        }
+    }
+    if (!(events > 0) || !(cost_loss > 0 && cost_loss < 1)) {
+        return NAN;
+    }
+    /* Mean expense, a loss being 1. */
+    const double base = events / cells;
+    const double climate = cost_loss < base ? cost_loss : base;
+    const double ours = (alarms * cost_loss + events - hits) / cells;
+    return (climate - ours) / (climate - base * cost_loss);
+}
+
+squall_status squall_isotonic_fit(const double *values, const double *weights, size_t count,
+                                  double *out, squall_error *err)
+{
+    /* Blocks: the mean, the weight and how many values are in each. */
+    double *mean = sq_alloc_raw(count + 1, sizeof *mean),
+           *weight = sq_alloc_raw(count + 1, sizeof *weight);
+    size_t *length = sq_alloc_raw(count + 1, sizeof *length), blocks = 0;
+    squall_status status = SQUALL_OK;
+    if (mean == NULL || weight == NULL || length == NULL) {
+        status = sq_fail(err, SQUALL_E_MEMORY, "isotonic fit", "no memory for %zu values", count);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) {
+        mean[blocks] = values[i];
+        weight[blocks] = weights[i] > 0 ? weights[i] : 1e-9;
+        length[blocks++] = 1;
+        while (blocks > 1 && mean[blocks - 2] > mean[blocks - 1]) {
+            const double w = weight[blocks - 2] + weight[blocks - 1];
+            mean[blocks - 2] =
+                (mean[blocks - 2] * weight[blocks - 2] + mean[blocks - 1] * weight[blocks - 1]) / w;
+            weight[blocks - 2] = w;
+            length[blocks - 2] += length[blocks - 1];
+            blocks--;
+        }
+    }
+    size_t at = 0;
+    for (size_t b = 0; b < blocks; b++) {
+        for (size_t k = 0; k < length[b]; k++) {
+            out[at++] = mean[b];
+        }
+    }
+done:
+    sq_free(mean);
+    sq_free(weight);
+    sq_free(length);
+    return status;
+}

@@ -133,6 +133,33 @@ static void test_read_back(void **state)
     free_fixture(&f);
 }
 
+/* Alarms where the probability reaches the cost over the loss. */
+static void test_alarms(void **state)
+{
+    (void)state;
+    fixture f = make_fixture();
+    squall_error err = {0};
+    int nc, id;
+    signed char value = 0;
+    point_to(&f);
+    f.ensemble.cost_loss = 0.098;
+    assert_int_equal(write_it(&f, &err), SQUALL_OK);
+    assert_int_equal(nc_open(path, NC_NOWRITE, &nc), NC_NOERR);
+    assert_int_equal(nc_inq_varid(nc, "alarm", &id), NC_NOERR);
+    /* Threshold 1, time 1: 0.003 a cell, which is 0.096 in cell 32 and 0.099 in cell 33. */
+    static const struct {
+        size_t row, column;
+        signed char alarm;
+    } cases[] = {{1, 12, 0}, {1, 13, 1}, {0, 0, -1}};
+    for (size_t i = 0; i < 3; i++) {
+        const size_t at[4] = {1, 1, cases[i].row, cases[i].column};
+        assert_int_equal(nc_get_var1_schar(nc, id, at, &value), NC_NOERR);
+        assert_int_equal(value, cases[i].alarm);
+    }
+    assert_int_equal(nc_close(nc), NC_NOERR);
+    free_fixture(&f);
+}
+
 static void test_without_members(void **state)
 {
     (void)state;
@@ -188,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_back),
+        cmocka_unit_test(test_alarms),
         cmocka_unit_test(test_without_members),
         cmocka_unit_test(test_refusals),
     };

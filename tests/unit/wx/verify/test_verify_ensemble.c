@@ -118,6 +118,48 @@ static void test_probabilities(void **state)
     squall_field_destroy(&members[1]);
 }
 
+/* Four cells, one event in which p is 0.8; the others have 0.8, 0.2 and 0. At C / L = 0.5 two
+ * alarms cost 1, never costs 1, a perfect forecast 0.5: nothing is won. At 0.1 alarms cost 0.3 (p
+ * 0.2 too), always 0.4, a perfect one 0.1. */
+static void test_alarms(void **state)
+{
+    (void)state;
+    static const float p[] = {0.8f, 0.8f, 0.2f, 0.0f}, seen[] = {2, 0, 0, 0};
+    squall_field *said = make_field(2, 2, p), *observed = make_field(2, 2, seen);
+    squall_reliability sums;
+    memset(&sums, 0, sizeof sums);
+    assert_true(isnan(squall_economic_value(&sums, 0.5)));
+    assert_int_equal(squall_reliability_add(&sums, said, observed, NULL, 1, SQUALL_EVENT_GE, NULL),
+                     SQUALL_OK);
+    assert_true(near(squall_economic_value(&sums, 0.5), 0.0));
+    assert_true(near(squall_economic_value(&sums, 0.1), 1.0 / 3.0));
+    assert_true(isnan(squall_economic_value(&sums, 1.0)));
+    squall_field_destroy(&said);
+    squall_field_destroy(&observed);
+}
+
+static void test_isotonic(void **state)
+{
+    (void)state;
+    static const double values[] = {0.1, 0.4, 0.2, 0.3, 0.9, 0.7}, weights[] = {1, 1, 1, 2, 3, 1};
+    static const double none[] = {0, 0, 0, 0, 0, 0};
+    double out[6];
+    squall_error err;
+    assert_int_equal(squall_isotonic_fit(values, weights, 6, out, &err), SQUALL_OK);
+    /* 0.4, 0.2, 0.3, 0.3 have the mean 0.3; 0.9 thrice and 0.7 have 0.85. */
+    static const double expected[] = {0.1, 0.3, 0.3, 0.3, 0.85, 0.85};
+    for (int i = 0; i < 6; i++) {
+        assert_true(near(out[i], expected[i]));
+    }
+    assert_int_equal(squall_isotonic_fit(values, none, 6, out, &err), SQUALL_OK);
+    assert_true(near(out[1], 0.3) && near(out[5], 0.8));
+    for (int n = 0; n < 3; n++) {
+        sq_memory_fail_at(n);
+        assert_int_equal(squall_isotonic_fit(values, weights, 6, out, &err), SQUALL_E_MEMORY);
+        sq_memory_fail_at(-1);
+    }
+}
+
 /* The same object, twice as strong, moved by three columns: only A and L change; a broader and
  * flatter one has S above 0. */
 static void test_sal(void **state)
@@ -289,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_crps),           cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_probabilities),  cmocka_unit_test(test_sal),
         cmocka_unit_test(test_spectrum),       cmocka_unit_test(test_bootstrap),
+        cmocka_unit_test(test_alarms),         cmocka_unit_test(test_isotonic),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
