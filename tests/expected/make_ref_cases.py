@@ -130,6 +130,10 @@ def pools(c):
           storage_order=1, runtime=True)
     c.add("p3", "LpPool", 18, [x], kernel_shape=[2, 3], pads=[1, 1, 0, 1], p=3)
     c.add("p2", "GlobalLpPool", 2, [x], p=2, runtime=True)
+    image = (np.arange(2 * 2 * 6 * 5, dtype=np.float32) * 37 % 101 - 50).reshape(2, 2, 6, 5)
+    regions = a32([[0, 0, 0, 4, 5], [1, 1, 2, 3, 3], [1, -3, -2, 9, 9], [0, 4, 5, 1, 1], [0, 20, 20, 30, 30]])
+    c.add("regions", "MaxRoiPool", 1, [image, regions], pooled_shape=[2, 3], runtime=True)
+    c.add("scaled", "MaxRoiPool", 1, [image, regions], pooled_shape=[3, 2], spatial_scale=0.6, runtime=True)
     c.add("1d", "GlobalMaxPool", 1, [f32(2, 3, 4)], runtime=True)
     c.add("3d", "GlobalAveragePool", 1, [f32(1, 2, 2, 3, 2)])
 

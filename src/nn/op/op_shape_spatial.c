@@ -80,6 +80,21 @@ squall_status sq_op_shape_roi_align(sq_step *step, squall_error *err)
     return sq_op_set(step, 0, in->dtype, 4, dims, err);
 }
 
+squall_status sq_op_shape_max_roi_pool(sq_step *step, squall_error *err)
+{
+    const squall_tensor *in = &step->in[0], *rois = &step->in[1];
+    size_t count;
+    const int64_t *pooled = sq_attr_ints(step->attrs, "pooled_shape", &count);
+    SQ_TRY(sq_op_need_float(step, 0, err));
+    SQ_TRY(sq_op_need_float(step, 1, err));
+    if (in->rank != 4 || rois->rank != 2 || rois->dims[1] != 5 || !pooled || count != 2 ||
+        pooled[0] < 1 || pooled[1] < 1) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "the image, its regions or pooled_shape do not fit");
+    }
+    const int64_t dims[4] = {rois->dims[0], in->dims[1], pooled[0], pooled[1]};
+    return sq_op_set(step, 0, in->dtype, 4, dims, err);
+}
+
 squall_status sq_op_shape_deform_conv(sq_step *step, squall_error *err)
 {
     const squall_tensor *in = &step->in[0], *w = &step->in[1];

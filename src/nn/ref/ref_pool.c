@@ -1,6 +1,7 @@
 /* nn/ref/ref_pool.c - maximum, mean and Lp norm over windows, and over whole planes. */
 #include "nn/ref/ref_ops.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 typedef struct pool_job {
@@ -190,6 +191,79 @@ squall_status sq_ref_global_pool(const sq_call *call, squall_error *err)
     for (size_t i = 0; i < planes; i++) {
         const double value = global_of(step->op, x, i * plane, plane, p);
         sq_ref_store(&step->out[0], i, 1, &value);
+    }
+    return SQUALL_OK;
+}
+
+/* One region of MaxRoiPool: whole pixels, both ends in it (Girshick, Fast R-CNN, 2015). */
+typedef struct region {
+    int64_t image, top, left;
+    float cell_h, cell_w;
+} region;
+
+static squall_status read_region(const sq_step *step, size_t index, region *out, squall_error *err)
+{
+    const squall_tensor *x = &step->in[0], *y = &step->out[0];
+    const float scale = sq_attr_float(step->attrs, "spatial_scale", 1);
+    float v[5]; /* image, x0, y0, x1, y1 */
+    for (size_t i = 0; i < 5; i++) {
+        v[i] = (float)sq_tensor_get_double(&step->in[1], index * 5 + i);
+        v[i] = i > 0 ? roundf(v[i] * scale) : v[i];
+        if (!(fabsf(v[i]) < (float)(1 << 24))) {
+            return sq_fail(err, SQUALL_E_SHAPE, step->name,
+                           "region %zu is not finite, or too large", index);
+        }
+    }
+    *out = (region){.image = (int64_t)v[0], .top = (int64_t)v[2], .left = (int64_t)v[1]};
+    out->cell_h = fmaxf(v[4] - v[2] + 1, 1) / (float)y->dims[2];
+    out->cell_w = fmaxf(v[3] - v[1] + 1, 1) / (float)y->dims[3];
+    if (out->image < 0 || out->image >= x->dims[0]) {
+        return sq_fail(err, SQUALL_E_SHAPE, step->name,
+                       "region %zu is of image %" PRId64 " of %" PRId64, index, out->image,
+                       x->dims[0]);
+    }
+    return SQUALL_OK;
+}
+
+/* Pixel `at` of a side that has `size`, counted from where the region begins. */
+static int64_t pixel_at(float at, int64_t from, int64_t size)
+{
+    const int64_t pixel = (int64_t)at + from;
+    return pixel < 0 ? 0 : pixel > size ? size : pixel;
+}
+
+/* The largest number of a cell; 0 where none of it is on the image. */
+static double largest_of(const squall_tensor *x, const region *r, int64_t channel, int64_t row,
+                         int64_t column)
+{
+    const int64_t top = pixel_at(floorf((float)row * r->cell_h), r->top, x->dims[2]);
+    const int64_t end = pixel_at(ceilf((float)(row + 1) * r->cell_h), r->top, x->dims[2]);
+    const int64_t left = pixel_at(floorf((float)column * r->cell_w), r->left, x->dims[3]);
+    const int64_t right = pixel_at(ceilf((float)(column + 1) * r->cell_w), r->left, x->dims[3]);
+    double most = end > top && right > left ? -INFINITY : 0;
+    for (int64_t i = top; i < end; i++) {
+        for (int64_t j = left; j < right; j++) {
+            const int64_t at =
+                ((r->image * x->dims[1] + channel) * x->dims[2] + i) * x->dims[3] + j;
+            most = fmax(most, sq_tensor_get_double(x, (size_t)at));
+        }
+    }
+    return most;
+}
+
+squall_status sq_ref_max_roi_pool(const sq_call *call, squall_error *err)
+{
+    const squall_tensor *y = &call->step->out[0];
+    const int64_t cells = y->dims[2] * y->dims[3];
+    size_t to = 0;
+    for (int64_t index = 0; index < y->dims[0]; index++) {
+        region r;
+        SQ_TRY(read_region(call->step, (size_t)index, &r, err));
+        for (int64_t i = 0; i < y->dims[1] * cells; i++, to++) {
+            const double value = largest_of(&call->step->in[0], &r, i / cells,
+                                            i % cells / y->dims[3], i % y->dims[3]);
+            sq_ref_store(y, to, 1, &value);
+        }
     }
     return SQUALL_OK;
 }
