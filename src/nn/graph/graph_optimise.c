@@ -22,12 +22,10 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
         {sq_pass_parts, "pass parts", "cuts and joins undid one another"},
         {sq_pass_transpose, "pass transpose", "changes of shape or order became one with another"},
         {sq_pass_quantise, "pass quantise", "moves of integers in the place of numbers"},
-        {sq_pass_gates, "pass gates", "gates of recurrent cells became one node each"},
         {sq_pass_batch_norm, "pass batch norm", "normalisations went into the weights before them"},
         {sq_pass_pad, "pass pad", "Pads went into what is behind them"},
         {sq_pass_bias, "pass bias", "sums with constants went into the bias before them"},
         {sq_pass_upsample, "pass upsample", "1 x 1 convolutions came before an upsampling"},
-        {sq_pass_hoist, "pass hoist", "convolutions of a recurrence see their inputs all at once"},
         {sq_pass_activation, "pass activation", "activations went into the node before them"},
     };
     enum { PASSES = sizeof passes / sizeof passes[0] };
@@ -64,6 +62,9 @@ squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
         sq_graph_pass *run;
         const char *name, *did;
     } passes[] = {
+        {sq_pass_hoist, "pass hoist", "convolutions of a recurrence see their inputs all at once"},
+        {sq_pass_gates, "pass gates", "gates of recurrent cells became one node each"},
+        {sq_pass_dead_code, "pass dead code", "nodes that no output needs are gone"},
         {sq_pass_join, "pass join", "convolutions read what was put together before them"},
         {sq_pass_depth, "pass depth", "depthwise convolutions became one with the 1 x 1 behind"},
     };

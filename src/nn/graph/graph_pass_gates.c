@@ -23,9 +23,9 @@ enum { IN, FORGET, OUT, CELL, PARTS };
 
 /* The nodes of a cell, and the values that it works on. */
 typedef struct lstm_cell {
-    sq_node *squash[PARTS]; /* three Sigmoid and the Tanh of each part */
-    sq_node *kept, *added;  /* s(f) * cell, s(i) * tanh(g) */
-    sq_node *sum, *bent, *last;
+    sq_node *squash[PARTS];     /* three Sigmoid and the Tanh of each part */
+    sq_node *kept, *added;      /* s(f) * cell, s(i) * tanh(g) */
+    sq_node *sum, *bent, *last; /* bent: Tanh(cell'); NULL when the sum applies it itself */
     uint32_t gates, cell;
     int64_t part[PARTS];
 } lstm_cell;
@@ -77,6 +77,18 @@ static bool find_kept(const sq_graph *graph, const sq_graph_index *index, sq_nod
     return false;
 }
 
+/* The sum that is cell', when `value` is its Tanh: by a node, or by the sum where nothing else
+ * needs the cell, as in the last step of a sequence. */
+static bool find_sum(const sq_graph *graph, const sq_graph_index *index, uint32_t value,
+                     lstm_cell *out)
+{
+    out->bent = sole(graph, index, value, SQ_OP_Tanh);
+    out->sum = out->bent ? sq_graph_maker(graph, index, out->bent->inputs[0], SQ_OP_Add)
+                         : sole(graph, index, value, SQ_OP_Add);
+    return out->sum && sq_attr_int(&out->sum->attrs, "sq_activation", SQ_ACT_NONE) ==
+                           (out->bent ? SQ_ACT_NONE : SQ_ACT_TANH);
+}
+
 /* The cell whose hidden state is what `mul` gives. */
 static bool find_lstm(const sq_graph *graph, const sq_graph_index *index, sq_node *mul,
                       lstm_cell *out)
@@ -84,9 +96,7 @@ static bool find_lstm(const sq_graph *graph, const sq_graph_index *index, sq_nod
     for (int swap = 0; swap < 2; swap++) {
         lstm_cell cell = {.gates = SQ_NO_VALUE, .last = mul};
         sq_node *gate = sole(graph, index, mul->inputs[swap], SQ_OP_Sigmoid);
-        cell.bent = sole(graph, index, mul->inputs[1 - swap], SQ_OP_Tanh);
-        cell.sum = cell.bent ? sq_graph_maker(graph, index, cell.bent->inputs[0], SQ_OP_Add) : NULL;
-        if (!gate || !cell.sum || sq_attr_find(&cell.sum->attrs, "sq_activation") ||
+        if (!gate || !find_sum(graph, index, mul->inputs[1 - swap], &cell) ||
             !take_part(graph, index, gate, OUT, &cell)) {
             continue;
         }
@@ -123,7 +133,8 @@ static bool lstm_fits(const sq_graph *graph, const lstm_cell *cell)
 static squall_status make_lstm(sq_graph *graph, lstm_cell *cell, squall_error *err)
 {
     const uint32_t inputs[] = {cell->gates, cell->cell};
-    const uint32_t outputs[] = {cell->last->outputs[0], cell->sum->outputs[0]};
+    const uint32_t outputs[] = {cell->last->outputs[0],
+                                cell->bent ? cell->sum->outputs[0] : SQ_NO_VALUE};
     SQ_TRY(sq_graph_rewrite(cell->sum, SQ_OP_SqLstmGates, inputs, 2, outputs, 2, err));
     if (!sq_attr_set_ints(&cell->sum->attrs, "sq_gates", cell->part, PARTS)) {
         return sq_fail(err, SQUALL_E_MEMORY, cell->sum->name, "no memory for its gates");
@@ -131,8 +142,8 @@ static squall_status make_lstm(sq_graph *graph, lstm_cell *cell, squall_error *e
     sq_node *gone[] = {cell->squash[IN],  cell->squash[FORGET],
                        cell->squash[OUT], cell->squash[CELL],
                        cell->kept,        cell->added,
-                       cell->bent,        cell->last};
-    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
+                       cell->last,        cell->bent};
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0] && gone[i]; i++) {
         sq_graph_retire(graph, gone[i], cell->sum, "the gates of an LSTM cell are one step");
     }
     return SQUALL_OK;

@@ -88,6 +88,27 @@ static void test_lstm_sequence(void **state)
     sq_graph_destroy(&graph);
 }
 
+/* The last step of a sequence, whose cell nothing needs: the sum has taken the Tanh in before. */
+static void test_lstm_last(void **state)
+{
+    (void)state;
+    static const int order[] = {0, 1, 2, 3};
+    sq_graph *graph = sq_graph_create();
+    uint32_t part[4], hidden, cell, changes;
+    const uint32_t gates = add_input(graph, "gates", SQUALL_F32, 4, four);
+    const uint32_t old = add_input(graph, "cell", SQUALL_F32, 4, frame);
+    cut(graph, gates, 4, false, part);
+    add_lstm(graph, part, order, old, false, &hidden, &cell);
+    add_output(graph, hidden);
+    assert_int_equal(sq_graph_infer(graph, sq_ref_evaluate, NULL), SQUALL_OK);
+    assert_int_equal(sq_pass_activation(graph, NULL, &changes, NULL), SQUALL_OK);
+    assert_int_equal(changes, 1);
+    assert_int_equal(check_pass(graph, sq_pass_gates, 1e-6), 1);
+    assert_int_equal(count_ops(graph, SQ_OP_SqLstmGates), 1);
+    assert_int_equal(count_ops(graph, SQ_OP_Add), 0);
+    sq_graph_destroy(&graph);
+}
+
 /* A part twice, another number of parts, a gate that somebody else needs, a peephole. */
 static void test_lstm_left_alone(void **state)
 {
@@ -164,9 +185,8 @@ static void test_gru(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lstm),
-        cmocka_unit_test(test_lstm_sequence),
-        cmocka_unit_test(test_lstm_left_alone),
+        cmocka_unit_test(test_lstm),      cmocka_unit_test(test_lstm_sequence),
+        cmocka_unit_test(test_lstm_last), cmocka_unit_test(test_lstm_left_alone),
         cmocka_unit_test(test_gru),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
