@@ -7,17 +7,37 @@
 
 #define FORMAT "squall-calibration-1"
 
+enum { DAY_S = 86400 };
+
 /* --- fitting --- */
 
-/* The bins of a method, lead and threshold, of all sequences but `without` (SIZE_MAX: of all), or,
- * with `only`, of that sequence alone. */
-static void add_up(const suite *s, size_t method, size_t lead, size_t threshold, size_t sequence,
+/* What is held back at once: a sequence or, where there is but one, a day of it. */
+static size_t unit_of(const suite *s, size_t issue)
+{
+    return s->sequence_count > 1
+               ? s->issues[issue].sequence
+               : (size_t)(s->issues[issue].time / DAY_S - s->issues[0].time / DAY_S);
+}
+
+static size_t count_units(const suite *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->issue_count; i++) {
+        const size_t unit = unit_of(s, i);
+        count = unit + 1 > count ? unit + 1 : count;
+    }
+    return count;
+}
+
+/* The bins of a method, lead and threshold, of all units but `unit` (SIZE_MAX: of all), or, with
+ * `only`, of that unit alone. */
+static void add_up(const suite *s, size_t method, size_t lead, size_t threshold, size_t unit,
                    bool only, double *out)
 {
     memset(out, 0, (1 + 3 * SUITE_BINS) * sizeof *out);
     for (size_t i = 0; i < s->issue_count; i++) {
         const size_t at = (i * s->method_count + method) * s->want->lead_count + lead;
-        if (!s->present[at] || (s->issues[i].sequence == sequence) != only) {
+        if (!s->present[at] || (unit_of(s, i) == unit) != only) {
             continue;
         }
         for (size_t k = 0; k < 1 + 3 * SUITE_BINS; k++) {
@@ -58,14 +78,15 @@ static void judge(const double *slice, const double *map, double *brier, double 
     *reliability = cells > 0 ? *reliability / cells : NAN;
 }
 
-/* Each sequence by the fit to all others: [Brier before, after, reliability before, after]. */
+/* Each unit by the fit to all others: [Brier before, after, reliability before, after]. */
 static json_t *held_back(const suite *s, size_t method, size_t lead, size_t threshold)
 {
     double sum[4] = {0}, count = 0;
-    for (size_t sequence = 0; s->sequence_count > 1 && sequence < s->sequence_count; sequence++) {
+    const size_t units = count_units(s);
+    for (size_t unit = 0; units > 1 && unit < units; unit++) {
         double others[1 + 3 * SUITE_BINS], own[1 + 3 * SUITE_BINS], map[SUITE_BINS], found[4];
-        add_up(s, method, lead, threshold, sequence, false, others);
-        add_up(s, method, lead, threshold, sequence, true, own);
+        add_up(s, method, lead, threshold, unit, false, others);
+        add_up(s, method, lead, threshold, unit, true, own);
         if (!fit(others, map)) {
             return NULL;
         }
