@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """S-PROG and STEPS beside pysteps' on real sequences: the same frames, the same motion where asked, the same mask.
 
-    bench/ensemble.py --data DIR [--json FILE] [--events NAME ...] [--members N] [--issues N] [--own-motion]
+    bench/ensemble.py --data DIR [--json FILE] [--events NAME ...] [--members N] [--issues N] [--side N] [--own-motion]
 
 Both get the three newest frames. pysteps runs on squall's motion field, so that what differs is the method (with
 --own-motion on its own Lucas-Kanade field). Scores over cells that the observation and all forecasts cover, pooled
@@ -177,6 +177,8 @@ def run_event(squall, data, event, args):
     import numpy as np
     name, patterns, minutes, _, _ = event
     window, km, step = WINDOWS[name], CELL_KM.get(name, 1.0), 60 * minutes
+    if args.side:
+        window = (*window[:2], min(args.side, window[2]), min(args.side, window[3]))
     archive, times = squall.archive(sorted(p for pattern in patterns for p in glob.glob(str(data / pattern))))
     at = {t: i for i, t in enumerate(times)}
     leads = sorted({max(step, round(1800 / step) * step), round(3600 / step) * step})
@@ -239,6 +241,7 @@ def main():
     options.add_argument("--events", nargs="*", help="names; all without it")
     options.add_argument("--members", type=int, default=20)
     options.add_argument("--issues", type=int, default=3, help="issue times of an event, at most")
+    options.add_argument("--side", type=int, help="cut the windows to this many cells a side")
     options.add_argument("--own-motion", action="store_true", help="pysteps on its own Lucas-Kanade field")
     options.add_argument("--json", type=pathlib.Path, help="write the results")
     args = options.parse_args()

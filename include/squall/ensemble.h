@@ -52,7 +52,7 @@ SQUALL_API void squall_ensemble_destroy(squall_ensemble **ensemble);
  * @param frames   borrowed; `count` rain-rate fields on one grid, oldest first; NULL entries are
  *                 frames that are missing. Used are the newest, the one before it, and the one as
  *                 long again before that (within a tenth); without that the process is of order 1.
- *                 Where an older frame has no coverage it counts as what the newest says there.
+ *                 Where an older frame has no coverage it counts as between dry and the newest.
  * @param motion   borrowed; on the same grid
  * @param leads_s  borrowed; ascending, seconds, 1..21600. The state of the time step that is
  * nearest to a lead is carried by that lead.

@@ -11,6 +11,7 @@
 enum { MAX_LEAD_S = 21600, MAX_STEP_S = 7200 };
 
 #define DRY_BELOW_DB 5.0f /* dry is that far below the least rain, as in pysteps */
+#define UNCHANGED    0.6f /* of what is not known of an older frame; the rest is dry */
 #define TAPERED      0.2  /* of the way from the rim to the middle, for the noise's spectrum */
 #define PI           3.14159265358979323846
 
@@ -109,9 +110,10 @@ static bool is_wet(const sq_scales *s, const squall_field *frame)
 }
 
 /* Rates to dB above the least rain; dry cells and those beyond the grid lie below. Where an older
- * frame, carried here, has no coverage it is taken for what the newest says: what came in from
- * outside has not faded. Taken for dry it would look as if it had, at every scale. A frame that is
- * dry stays dry. */
+ * frame, carried here, has no coverage it is put between dry and what the newest says: what came in
+ * from outside has not faded, and taken for dry it would look as if it had, at every scale; but
+ * taken for unchanged, scales seem to last longer than forecasts bear out (bench/NOTES.md). A frame
+ * that is dry stays dry. */
 static void to_db(const sq_scales *s, const squall_field *frame, float *out)
 {
     const size_t full = sq_fft_width(s->fft), rows = sq_fft_height(s->fft);
@@ -124,7 +126,8 @@ static void to_db(const sq_scales *s, const squall_field *frame, float *out)
             const size_t at = row * s->width + i;
             const bool seen = !fill || frame->mask[at] != SQUALL_CELL_NO_COVERAGE;
             const float rate = seen ? frame->values[at] : s->newest->values[at];
-            to[i] = rate >= least ? 10.0f * log10f(rate * scale) : -DRY_BELOW_DB;
+            const float db = rate >= least ? 10.0f * log10f(rate * scale) : -DRY_BELOW_DB;
+            to[i] = seen ? db : UNCHANGED * db - (1.0f - UNCHANGED) * DRY_BELOW_DB;
         }
         for (size_t i = width; i < full; i++) {
             to[i] = -DRY_BELOW_DB;

@@ -10,9 +10,10 @@
 #include "wx/motion/motion.h"
 
 enum {
-    BLOCK = 8,       /* cells of level 0; one corner a block at most */
-    TENSOR = 3,      /* cells on each side that a corner's tensor is summed over */
-    WINDOW = 9,      /* and that are tracked */
+    BLOCK = 8,  /* cells of level 0; one corner a block at most */
+    TENSOR = 3, /* cells on each side that a corner's tensor is summed over */
+    WINDOW = 7, /* and that are tracked */
+    SPAN = 2 * WINDOW + 1,
     ITERATIONS = 10, /* a level */
     NEAREST = 20,    /* vectors that a place is told from */
     NODE = 16        /* cells of the grid between places */
@@ -70,38 +71,65 @@ static float corner(const sq_pyramid *p, int x, int y)
     return least > 0.0f ? least : 0.0f; /* NaN is not above 0 */
 }
 
-/* One step of the displacement on one level; false where there is nothing to hold on to. */
-static bool improve(const tracking *t, size_t level, float x, float y, float *dx, float *dy)
+/* What is tracked, on one level: values and gradients around the corner in the earlier frame. */
+typedef struct patch {
+    float here[SPAN * SPAN], gx[SPAN * SPAN], gy[SPAN * SPAN];
+    float xx, xy, yy;
+} patch;
+
+static void take_patch(const tracking *t, size_t level, float x, float y, patch *out)
 {
-    float xx = 0.0f, xy = 0.0f, yy = 0.0f, bx = 0.0f, by = 0.0f;
-    for (int j = -WINDOW; j <= WINDOW; j++) {
-        for (int i = -WINDOW; i <= WINDOW; i++) {
-            const float at_x = x + (float)i, at_y = y + (float)j;
-            const float here = sample(t->before, level, at_x, at_y);
-            const float there = sample(t->after, level, at_x + *dx, at_y + *dy);
-            const float gx = 0.5f * (sample(t->before, level, at_x + 1.0f, at_y) -
-                                     sample(t->before, level, at_x - 1.0f, at_y));
-            const float gy = 0.5f * (sample(t->before, level, at_x, at_y + 1.0f) -
-                                     sample(t->before, level, at_x, at_y - 1.0f));
-            const float difference = there - here;
-            if (!isnan(difference + gx + gy)) {
-                xx += gx * gx;
-                xy += gx * gy;
-                yy += gy * gy;
-                bx += gx * difference;
-                by += gy * difference;
-            }
+    float wide[SPAN + 2][SPAN + 2];
+    out->xx = out->xy = out->yy = 0.0f;
+    for (int j = 0; j < SPAN + 2; j++) {
+        for (int i = 0; i < SPAN + 2; i++) {
+            wide[j][i] =
+                sample(t->before, level, x + (float)(i - WINDOW - 1), y + (float)(j - WINDOW - 1));
         }
     }
-    const float determinant = xx * yy - xy * xy;
+    for (int j = 0; j < SPAN; j++) {
+        for (int i = 0; i < SPAN; i++) {
+            const float gx = 0.5f * (wide[j + 1][i + 2] - wide[j + 1][i]);
+            const float gy = 0.5f * (wide[j + 2][i + 1] - wide[j][i + 1]);
+            const bool known = !isnan(gx + gy + wide[j + 1][i + 1]);
+            const int at = j * SPAN + i;
+            out->here[at] = known ? wide[j + 1][i + 1] : NAN;
+            out->gx[at] = known ? gx : 0.0f;
+            out->gy[at] = known ? gy : 0.0f;
+            out->xx += out->gx[at] * out->gx[at];
+            out->xy += out->gx[at] * out->gy[at];
+            out->yy += out->gy[at] * out->gy[at];
+        }
+    }
+}
+
+/* One step of the displacement; false where there is nothing more to gain. What the later frame
+ * does not cover pulls nowhere. */
+static bool improve(const tracking *t, size_t level, const patch *p, float x, float y, float *dx,
+                    float *dy)
+{
+    float bx = 0.0f, by = 0.0f;
+    const float determinant = p->xx * p->yy - p->xy * p->xy;
     if (!(determinant > 1e-6f)) {
         return false;
     }
-    const float step_x = (xy * by - yy * bx) / determinant;
-    const float step_y = (xy * bx - xx * by) / determinant;
+    for (int j = 0; j < SPAN; j++) {
+        for (int i = 0; i < SPAN; i++) {
+            const int at = j * SPAN + i;
+            const float there = sample(t->after, level, x + *dx + (float)(i - WINDOW),
+                                       y + *dy + (float)(j - WINDOW));
+            const float difference = there - p->here[at];
+            if (!isnan(difference)) {
+                bx += p->gx[at] * difference;
+                by += p->gy[at] * difference;
+            }
+        }
+    }
+    const float step_x = (p->xy * by - p->yy * bx) / determinant;
+    const float step_y = (p->xy * bx - p->xx * by) / determinant;
     *dx += step_x;
     *dy += step_y;
-    return fabsf(step_x) + fabsf(step_y) > 0.01f;
+    return fabsf(step_x) + fabsf(step_y) > 0.03f;
 }
 
 /* Where a corner has gone, from the coarsest level to the finest. */
@@ -110,13 +138,12 @@ static void track(tracking *t, float x, float y)
     float dx = 0.0f, dy = 0.0f;
     for (size_t level = t->before->levels; level-- > 0;) {
         const float scale = 1.0f / (float)((size_t)1 << level);
+        const float at_x = (x + 0.5f) * scale - 0.5f, at_y = (y + 0.5f) * scale - 0.5f;
+        patch p;
         dx *= 2.0f;
         dy *= 2.0f;
-        for (int i = 0; i < ITERATIONS; i++) {
-            if (!improve(t, level, (x + 0.5f) * scale - 0.5f, (y + 0.5f) * scale - 0.5f, &dx,
-                         &dy)) {
-                break;
-            }
+        take_patch(t, level, at_x, at_y, &p);
+        for (int i = 0; i < ITERATIONS && improve(t, level, &p, at_x, at_y, &dx, &dy); i++) {
         }
     }
     if (isfinite(dx) && isfinite(dy) && t->count < t->room) {
