@@ -164,7 +164,7 @@ def summarise(row, name):
     return {"rain": row[f"{name}.rain"] / cells, "mae": row[f"{name}.mae"] / cells, "crps": row[f"{name}.crps"] / cells,
             **{f"csi_{t}": row[f"{name}.hits.{t}"] / max(row[f"{name}.any.{t}"], 1) for t in THRESHOLDS},
             "fss_1_10km": 1 - row[f"{name}.fss_part"] / max(row[f"{name}.fss_all"], 1e-9),
-            "fine_power": row[f"{name}.fine"] / row["observed.fine"]}
+            "fine_power": row[f"{name}.fine"] / row["observed.fine"] if row["observed.fine"] else float("nan")}
 
 
 def issue_times(times, step, leads, most):
