@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -194,6 +195,33 @@ def reloaded(folder):
         expect(not lost and asked[0] > 20, server.get("/status"), f"{asked[0]} requests, lost: {lost[:5]}")
 
 
+def slow_clients(folder):
+    """Hundreds of clients that begin and never end a request take nobody's turn, and are hung up on."""
+    frames = folder / "frames"
+    frames.mkdir()
+    for hhmm in EARLY:
+        copy_frame(hhmm, frames)
+    with Server(watch_config(frames, now="2010-08-26T01:41Z"), server="idle_s = 2\nper_address = 400") as server:
+        server.forecast("nl", "01:40")
+        slow = [socket.create_connection((server.host, server.port)) for _ in range(300)]
+        for number, one in enumerate(slow):
+            one.sendall(b"GET /status HTTP/1.1\r\nX-Slow: "[:5 + number % 25])
+        for _ in range(20):
+            start = time.monotonic()
+            answer = server.get("/collections/nl/position", coords="POINT(4.76 52.96)")
+            expect(time.monotonic() - start < 2, answer, "others are answered meanwhile")
+        for one in slow:
+            one.settimeout(20)
+            while one.recv(1000):
+                pass
+            one.close()
+        # More connections than one address may have: the rest are refused, and later they are welcome again.
+        many = [socket.create_connection((server.host, server.port)) for _ in range(450)]
+        for one in many:
+            one.close()
+        server.wait("welcome", lambda: server.get("/health/live").status == 200)
+
+
 def stopped(folder):
     """SIGTERM in the midst of a cycle: the process ends well and leaves whole products."""
     frames = folder / "frames"
@@ -209,7 +237,7 @@ def stopped(folder):
 
 
 def main():
-    for part in (arrivals, deadline, killed, reloaded, stopped):
+    for part in (arrivals, deadline, killed, reloaded, slow_clients, stopped):
         with tempfile.TemporaryDirectory() as folder:
             part(pathlib.Path(folder))
         print(part.__name__, "passed", flush=True)

@@ -16,6 +16,7 @@ enum {
     WAYS = 4,
     SIDE_MOST = 512,
     LATTICE_MOST = SIDE_MOST / LATTICE + 1,
+    TAG_BYTES = 16,
     FOREVER_S = 86400
 };
 
@@ -26,6 +27,7 @@ typedef struct picture {
     atomic_size_t refs;
     unsigned char *png; /* owned */
     size_t size;
+    char etag[2 * TAG_BYTES + 1]; /* made once, not for each request */
 } picture;
 
 typedef struct slot {
@@ -187,6 +189,9 @@ static squall_status render(const sq_place *place, const sq_layer *layer, unsign
         sq_free(p);
         return status;
     }
+    unsigned char tag[TAG_BYTES];
+    sq_hash_blake2b(p->png, p->size, tag, sizeof tag);
+    sq_hex_format(tag, sizeof tag, p->etag);
     *out = p;
     return SQUALL_OK;
 }
@@ -209,6 +214,7 @@ void sq_tiles_give(sq_tiles *tiles, const sq_place *place, const sq_layer *layer
         keep_picture(tiles, key, p);
     }
     response->plain = true;
+    memcpy(response->etag, p->etag, sizeof p->etag);
     sq_http_give_bytes(response, 200, SQ_TYPE_PNG, p->png, p->size, drop_picture, p);
 }
 
