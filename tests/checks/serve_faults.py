@@ -222,6 +222,26 @@ def slow_clients(folder):
         server.wait("welcome", lambda: server.get("/health/live").status == 200)
 
 
+def retention(folder):
+    """Products beyond the size that is allowed go, the oldest first; the newest of a region stays; the catalogue follows."""
+    frames = folder / "frames"
+    frames.mkdir()
+    config = watch_config(frames, now="2010-08-26T01:46Z") + "[retention]\nproducts_gb = 0.00025\n"
+    server = Server(config, folder=folder)
+    for hhmm in ("0125", "0130", "0135", "0140", "0145"):
+        copy_frame(hhmm, frames)
+        server.start()
+        server.forecast("nl", f"{hhmm[:2]}:{hhmm[2:]}")
+        server.stop()
+    server.start()
+    listed = lambda: server.get("/regions/nl/products").json()["products"]
+    left = server.wait("retention", lambda: listed() if len(listed()) == 1 else None)
+    on_disk = [p.name for p in (server.data / "products/nl").iterdir()]
+    expect(left[0]["issue_time"] == "2010-08-26T01:45:00Z" and len(on_disk) == 1, server.get("/regions/nl/products"),
+           f"the newest stays: {on_disk}")
+    server.stop()
+
+
 def stopped(folder):
     """SIGTERM in the midst of a cycle: the process ends well and leaves whole products."""
     frames = folder / "frames"
@@ -237,7 +257,7 @@ def stopped(folder):
 
 
 def main():
-    for part in (arrivals, deadline, killed, reloaded, slow_clients, stopped):
+    for part in (arrivals, deadline, killed, reloaded, slow_clients, retention, stopped):
         with tempfile.TemporaryDirectory() as folder:
             part(pathlib.Path(folder))
         print(part.__name__, "passed", flush=True)
