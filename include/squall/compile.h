@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "squall/calibrate.h"
 #include "squall/explain.h"
 #include "squall/tensor.h"
 
@@ -56,12 +57,21 @@ typedef struct squall_build_options {
                                     that an interrupted build goes on where it was; NULL: none */
     int32_t tactics_strict;    /**< not 0: measure nothing, and refuse when a choice is left for
                                     which the file holds no time */
-    const char *precision; /**< "fp32" (default), or "fp16" on a GPU: what the device computes in.
-                                Inputs and outputs stay float32 */
+    const char *precision;     /**< what the device computes in: "fp32" (default); "fp16" on a GPU;
+                                    "int8" and "auto" on a processor: layers in numbers of 8 bits, all
+                                    of them or those that are worth it. Inputs and outputs stay float32
+                                    */
     squall_explanation *explanation; /**< borrowed; filled with what became of each node of the
                                         model, for the first profile; NULL: not wanted */
     const char *dump_folder; /**< borrowed; a folder that is there: the graph as DOT and JSON after
                                 each pass that changed it; NULL: not wanted */
+    const char *precision_rules; /**< borrowed; text, a line each "PATTERN fp32" or "PATTERN int8":
+                                      what layers whose name fits compute in, the last line that
+                                      fits counts; '*' is any text, '#' begins a comment; NULL */
+    const squall_calibration *calibration; /**< borrowed; needed for int8 and auto */
+    double min_psnr_db;    /**< on the samples held out, against float32: layers go back to float32
+                                until it is reached; 0: any */
+    double max_score_loss; /**< the same for the share of the score that is lost (0.01); 0: any */
 } squall_build_options;
 SQUALL_API void squall_build_options_init(squall_build_options *options);
 
@@ -80,6 +90,11 @@ typedef struct squall_build_report {
     uint32_t steps_by_guess;   /**< steps that had a choice, made by guess though times were asked
                                     for: the budget was over */
     double tuned_s;            /**< spent on measuring */
+    uint32_t layers_int8;      /**< layers that compute in 8 bits */
+    uint32_t layers_could;     /**< layers that could */
+    double psnr_db;           /**< against float32 on the samples held out; 0 when not calibrated */
+    double score_fp32, score; /**< on the samples held out, in float32 and as built */
+    double calibrated_s;      /**< spent on calibration */
 } squall_build_report;
 
 /**

@@ -121,6 +121,8 @@ SQUALL_MUST_USE SQUALL_API squall_status squall_engine_find_profile(const squall
 
 /** The feature recipe (JSON) that travels in it, or NULL; borrowed. */
 SQUALL_API const char *squall_engine_recipe(const squall_engine *engine);
+/** How its numbers of 8 bits were calibrated (JSON), or NULL; borrowed. */
+SQUALL_API const char *squall_engine_certificate(const squall_engine *engine);
 /** What is known of it: "model", "model_sha256", "squall_version", "isa", "command" (the build as a
  * command), "compiler"; NULL for another key, or what is not known. */
 SQUALL_API const char *squall_engine_text(const squall_engine *engine, const char *key);

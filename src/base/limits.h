@@ -18,6 +18,7 @@
 #define SQ_LIMIT_PORTS        1024               /* inputs, and outputs, of one network */
 #define SQ_LIMIT_ATTRS        256                /* attributes of one node */
 #define SQ_LIMIT_NAME         4096               /* bytes of a name in an engine */
+#define SQ_LIMIT_CERTIFICATE  ((size_t)4 << 20)  /* bytes of a calibration certificate */
 #define SQ_LIMIT_RECIPE       ((size_t)1 << 20)  /* bytes of a feature recipe */
 #define SQ_LIMIT_SHAPE_BYTES  4096               /* of a constant that a shape hangs on */
 #define SQ_LIMIT_OBJECTS      ((size_t)1 << 16)  /* groups and datasets in one HDF5 file */

@@ -1,8 +1,10 @@
 /* cli/cli_build.c - squall build: an ONNX model into an engine file. */
+#include <math.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/cli_explain.h"
+#include "cli/cli_samples.h"
 #include "cli/cli_shape.h"
 #include "squall/compile.h"
 
@@ -40,7 +42,9 @@ static json_t *report_json(const char *engine, const squall_build_report *report
                            const squall_notes *notes)
 {
     return json_pack(
-        "{s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}",
+        "{s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, "
+        "s:I, "
+        "s:f, s:f, s:f, s:f, s:o}",
         "engine", cli_text(engine), "seconds", report->seconds, "file_bytes",
         (json_int_t)report->file_bytes, "weight_bytes", (json_int_t)report->weight_bytes, "nodes",
         (json_int_t)report->nodes_in, "steps", (json_int_t)report->steps_out, "steps_on_ref",
@@ -49,7 +53,10 @@ static json_t *report_json(const char *engine, const squall_build_report *report
         (json_int_t)report->macs, "memory_bytes", (json_int_t)report->memory_bytes, "profiles",
         (json_int_t)report->profile_count, "tactics_measured", (json_int_t)report->tactics_measured,
         "steps_by_time", (json_int_t)report->steps_by_time, "steps_by_guess",
-        (json_int_t)report->steps_by_guess, "tuned_s", report->tuned_s, "notes",
+        (json_int_t)report->steps_by_guess, "tuned_s", report->tuned_s, "layers_int8",
+        (json_int_t)report->layers_int8, "layers_could_be_int8", (json_int_t)report->layers_could,
+        "psnr_db", isfinite(report->psnr_db) ? report->psnr_db : 0.0, "score_fp32",
+        report->score_fp32, "score", report->score, "calibrated_s", report->calibrated_s, "notes",
         cli_notes_json(notes));
 }
 
@@ -68,6 +75,14 @@ static void print_report(const char *engine, const squall_build_report *report)
             ? (double)report->arena_bytes / (double)report->arena_bound_bytes
             : 1.0,
         (double)report->memory_bytes / 1e6);
+    if (report->layers_int8 > 0 || report->calibrated_s > 0) {
+        printf("  %u of %u layers in int8, %.1f dB against fp32 on samples held out",
+               report->layers_int8, report->layers_could, report->psnr_db);
+        if (report->score_fp32 > 0) {
+            printf("; CSI %.4f in fp32, %.4f as built", report->score_fp32, report->score);
+        }
+        printf("; calibrated in %.1f s\n", report->calibrated_s);
+    }
     if (report->steps_by_time + report->steps_by_guess > 0) {
         printf("  %u steps by measured time, %u by guess; %u tactics measured in %.1f s\n",
                report->steps_by_time, report->steps_by_guess, report->tactics_measured,
@@ -77,7 +92,7 @@ static void print_report(const char *engine, const squall_build_report *report)
 
 /* What was asked for on the command line. */
 typedef struct request {
-    const char *device, *precision, *out, *recipe, *grid_of, *memory_limit, *tactics;
+    const char *device, *precision, *rules, *out, *recipe, *grid_of, *memory_limit, *tactics;
     double tune_s;
     int32_t threads;
     cli_list shapes, profiles, buckets;
@@ -85,6 +100,8 @@ typedef struct request {
     const char *dump;
     squall_explanation *explanation;
     cli_input input;
+    cli_samples_options calibrate;
+    double min_psnr_db, max_csi_loss;
 } request;
 
 /* Shapes as they were written; owned by the caller's frame. */
@@ -128,9 +145,12 @@ static squall_status build(const request *want, const char *model, squall_build_
     squall_status status = SQUALL_OK;
     squall_build_options options;
     shape_room room;
-    char *recipe = NULL;
-    size_t length = 0;
+    char *recipe = NULL, *rules = NULL;
+    size_t length = 0, rules_length = 0;
+    cli_samples calibration = {.count = 0};
     squall_build_options_init(&options);
+    options.min_psnr_db = want->min_psnr_db;
+    options.max_score_loss = want->max_csi_loss;
     options.device = want->device;
     options.precision = want->precision;
     options.threads = want->threads;
@@ -156,11 +176,78 @@ static squall_status build(const request *want, const char *model, squall_build_
                                   &room.shapes[options.shape_count], notes, err));
         options.shape_count++;
     }
+    if (want->rules != NULL) {
+        SQ_TRY_GOTO(cli_read_text(want->rules, &rules, &rules_length, err));
+        options.precision_rules = rules;
+    }
+    if (want->calibrate.paths.count > 0) {
+        SQ_TRY_GOTO(cli_samples_open(&want->calibrate, &want->input, recipe, length, notes,
+                                     &calibration, err));
+        options.calibration = &calibration.given;
+    }
     status = squall_build(model, &options, want->out, report, notes, err);
 done:
+    cli_samples_close(&calibration);
+    sq_free(rules);
     sq_free(recipe);
     return status;
 }
+
+/* What belongs to numbers of 8 bits. */
+#define CALIBRATION_OPTIONS(want)                                                                \
+    {.name = "calib",                                                                            \
+     .argument = "DIR",                                                                          \
+     .list = &(want).calibrate.paths,                                                            \
+     .help =                                                                                     \
+         "radar files (with --recipe) or .npy inputs to calibrate int8 by; may be given again"}, \
+        {.name = "precision-file",                                                               \
+         .argument = "FILE",                                                                     \
+         .text = &(want).rules,                                                                  \
+         .help = "lines PATTERN fp32|int8: what layers of such names compute in"},               \
+        {.name = "min-psnr",                                                                     \
+         .argument = "DB",                                                                       \
+         .real = &(want).min_psnr_db,                                                            \
+         .low = 0,                                                                               \
+         .high = 200,                                                                            \
+         .help = "layers go back to fp32 until samples held out reach this against fp32"},       \
+        {.name = "max-csi-loss",                                                                 \
+         .argument = "SHARE",                                                                    \
+         .real = &(want).max_csi_loss,                                                           \
+         .low = 0,                                                                               \
+         .high = 1,                                                                              \
+         .help = "the same for the share of the CSI that is lost (0.01)"},                       \
+        {.name = "calib-samples",                                                                \
+         .argument = "N",                                                                        \
+         .number = &(want).calibrate.samples,                                                    \
+         .low = 2,                                                                               \
+         .high = 1024,                                                                           \
+         .help = "windows of frames to choose (default 32)"},                                    \
+        {.name = "calib-size",                                                                   \
+         .argument = "N",                                                                        \
+         .number = &(want).calibrate.size,                                                       \
+         .low = 16,                                                                              \
+         .high = 4096,                                                                           \
+         .help = "cells a side of such a window (default 256)"},                                 \
+        {.name = "calib-every",                                                                  \
+         .argument = "SECONDS",                                                                  \
+         .number = &(want).calibrate.every_s,                                                    \
+         .low = 1,                                                                               \
+         .high = 86400,                                                                          \
+         .help = "issue times to choose from are at least this far apart (default 1800)"},       \
+        {.name = "calib-cover",                                                                  \
+         .argument = "LIST",                                                                     \
+         .text = &(want).calibrate.cover,                                                        \
+         .help = "weather to cover: regime,wet,maximum (default), season, hour"},                \
+        {.name = "calib-least",                                                                  \
+         .argument = "N",                                                                        \
+         .number = &(want).calibrate.least,                                                      \
+         .low = 1,                                                                               \
+         .high = 1024,                                                                           \
+         .help = "samples that each kind of weather must have (default 2)"},                     \
+    {                                                                                            \
+        .name = "allow-thin", .flag = &(want).calibrate.allow_thin,                              \
+        .help = "calibrate although kinds of weather are missing; the engine will say so"        \
+    }
 
 static int run(int argc, char **argv)
 {
@@ -170,6 +257,7 @@ static int run(int argc, char **argv)
     cli_list models;
     int code;
     cli_input_init(&want.input);
+    cli_samples_init(&want.calibrate);
     const cli_option options[] = {
         {.name = "out", .argument = "FILE", .text = &want.out, .help = "the engine file (needed)"},
         {.name = "recipe",
@@ -214,9 +302,10 @@ static int run(int argc, char **argv)
          .text = &want.device,
          .help = "kernels of this host (default), plain C alone, a GPU, or GPUs of a kind"},
         {.name = "precision",
-         .argument = "fp32|fp16",
+         .argument = "fp32|fp16|int8|auto",
          .text = &want.precision,
-         .help = "what a GPU computes in (default fp32)"},
+         .help = "fp32 (default); fp16 on a GPU; on a processor int8, or auto: int8 where it pays"},
+        CALIBRATION_OPTIONS(want),
         {.name = "threads",
          .argument = "N",
          .number = &want.threads,
@@ -264,6 +353,7 @@ static int run(int argc, char **argv)
     cli_list_free(&want.shapes);
     cli_list_free(&want.profiles);
     cli_list_free(&want.buckets);
+    cli_list_free(&want.calibrate.paths);
     cli_list_free(&models);
     return code;
 }

@@ -52,7 +52,9 @@ const cli_command cli_inspect = {
     .name = "inspect",
     .arguments = "ENGINE",
     .summary = "show what an engine file holds",
-    .details = "Header, sections, provenance, profiles, memory, recipe; with options every layer,\n"
+    .details = "Header, sections, provenance, profiles, memory, recipe, and how int8 was "
+               "calibrated; with\n"
+               "options every layer,\n"
                "what lost against its tactic, and the memory map; as text, JSON or an HTML page.",
     .run = run,
 };

@@ -1,5 +1,5 @@
 /* cli/cli_inspect_describe.c - an engine's file as a document: header, sections, profiles, layers
- * with all tactics that were weighed, memory map, recipe. */
+ * with all tactics that were weighed, memory map, certificate, recipe. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -231,6 +231,9 @@ static squall_status describe(const char *path, const sq_mapping *mapping, squal
         }
     }
     sq_engine_free(&file);
+    const char *certificate = squall_engine_certificate(engine);
+    json_t *certified = certificate != NULL ? json_loads(certificate, 0, NULL) : NULL;
+    json_object_set_new(out, "certificate", certified != NULL ? certified : cli_text(certificate));
     const char *recipe = squall_engine_recipe(engine);
     json_t *parsed = recipe != NULL ? json_loads(recipe, 0, NULL) : NULL;
     json_object_set_new(out, "recipe", parsed != NULL ? parsed : cli_text(recipe));

@@ -298,6 +298,21 @@ static void add_header(sq_text *page, const json_t *document)
     sq_text_add(page, "</table></div>\n");
 }
 
+/* A document within the document, as it is. */
+static void add_document(sq_text *page, const char *title, const char *none, const json_t *value)
+{
+    char *dumped = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    sq_text_add(page, "<h2>%s</h2>", title);
+    if (dumped == NULL || json_is_null(value)) {
+        sq_text_add(page, "<p>%s</p>", none);
+    } else {
+        sq_text_add(page, "<pre>");
+        add_text(page, dumped);
+        sq_text_add(page, "</pre>");
+    }
+    free(dumped);
+}
+
 squall_status cli_inspect_html(const json_t *document, const char *path, squall_error *err)
 {
     sq_text page = {0};
@@ -313,17 +328,10 @@ squall_status cli_inspect_html(const json_t *document, const char *path, squall_
     {
         add_profile(&page, profile, i);
     }
-    const json_t *recipe = json_object_get(document, "recipe");
-    char *dumped = json_dumps(recipe, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    sq_text_add(&page, "<h2>Feature recipe</h2>");
-    if (dumped == NULL || json_is_null(recipe)) {
-        sq_text_add(&page, "<p>none travels in this engine</p>");
-    } else {
-        sq_text_add(&page, "<pre>");
-        add_text(&page, dumped);
-        sq_text_add(&page, "</pre>");
-    }
-    free(dumped);
+    add_document(&page, "Calibration", "all layers are in float",
+                 json_object_get(document, "certificate"));
+    add_document(&page, "Feature recipe", "none travels in this engine",
+                 json_object_get(document, "recipe"));
     sq_text_add(&page, "</body></html>\n");
     const squall_status status = page.failed
                                      ? sq_fail(err, SQUALL_E_MEMORY, path, "no memory for the page")

@@ -122,6 +122,79 @@ static void print_profile(const json_t *profile, size_t index, bool layers, bool
     }
 }
 
+static void print_quality(const json_t *entry)
+{
+    printf("%3.0f samples", number(entry, "samples"));
+    if (json_is_real(json_object_get(entry, "psnr_db"))) {
+        printf(", %.1f dB", number(entry, "psnr_db"));
+    }
+    if (json_object_get(entry, "score") != NULL) {
+        printf(", %s %.4f in fp32, %.4f as built", text(entry, "score"),
+               number(entry, "score_fp32"), number(entry, "score_int8"));
+    }
+}
+
+static void print_strata(const json_t *strata)
+{
+    const char *aspect, *stratum;
+    json_t *counts, *count;
+    json_object_foreach((json_t *)(uintptr_t)strata, aspect, counts)
+    {
+        printf("    %-8s ", aspect);
+        json_object_foreach(counts, stratum, count)
+        {
+            printf("  %s: %.0f", stratum, json_number_value(count));
+        }
+        printf("\n");
+    }
+}
+
+/* How numbers of 8 bits were calibrated, and what they lose in each kind of weather. */
+static void print_certificate(const json_t *certificate, bool layers)
+{
+    size_t i, bytes = 0, most = 0;
+    json_t *item;
+    const json_t *data = json_object_get(certificate, "data");
+    const json_t *list = json_object_get(certificate, "layers");
+    const json_t *values = json_object_get(certificate, "values");
+    json_array_foreach(list, i, item)
+    {
+        bytes += strcmp(text(item, "precision"), "int8") == 0;
+    }
+    printf("  calibrated  %zu of %zu layers in int8, by %.0f samples of %zu frames\n", bytes,
+           json_array_size(list), number(certificate, "samples"),
+           json_array_size(json_object_get(data, "frames")));
+    printf("    held out  ");
+    print_quality(json_object_get(certificate, "verified"));
+    printf("\n");
+    json_array_foreach(json_object_get(certificate, "groups"), i, item)
+    {
+        printf("    ");
+        print_quality(item);
+        printf(": %s\n", text(item, "group"));
+    }
+    print_strata(json_object_get(data, "strata"));
+    if (text(data, "missing")[0] != '\0' && json_is_string(json_object_get(data, "missing"))) {
+        printf("    missing   %s (allowed by --allow-thin)\n", text(data, "missing"));
+    }
+    json_array_foreach(values, i, item)
+    {
+        const double here = number(item, "clipped");
+        most = here > number(json_array_get(values, most), "clipped") ? i : most;
+    }
+    printf("    clipped   at most %.4f %% of a value's numbers, of %s\n",
+           100 * number(json_array_get(values, most), "clipped"),
+           text(json_array_get(values, most), "name"));
+    json_array_foreach(values, i, item)
+    {
+        if (layers) {
+            printf("    %-11s %10.4g to %-10.4g clipped %.4f %%  %s\n", text(item, "range_by"),
+                   number(item, "low"), number(item, "high"), 100 * number(item, "clipped"),
+                   text(item, "name"));
+        }
+    }
+}
+
 void cli_inspect_print(const json_t *document, bool layers, bool memory)
 {
     size_t i;
@@ -142,6 +215,9 @@ void cli_inspect_print(const json_t *document, bool layers, bool memory)
     json_array_foreach(json_object_get(document, "profiles"), i, item)
     {
         print_profile(item, i, layers, memory);
+    }
+    if (json_is_object(json_object_get(document, "certificate"))) {
+        print_certificate(json_object_get(document, "certificate"), layers);
     }
     const json_t *recipe = json_object_get(document, "recipe");
     printf("  recipe      ");

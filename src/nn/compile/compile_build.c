@@ -5,6 +5,7 @@
 
 #include "nn/compile/compile_internal.h"
 #include "nn/compile/compile_tactics.h"
+#include "nn/compile/compile_trial.h"
 #include "nn/onnx/onnx.h"
 #include "nn/runtime/runtime.h"
 
@@ -64,6 +65,7 @@ squall_status sq_compile_read_options(const squall_build_options *given, squall_
         }
         memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
     }
+    out->precision = out->precision != NULL ? out->precision : "fp32";
     SQ_TRY(check_options(out, err));
     if (out->threads == 0) {
         const int processors = sq_cpu_count();
@@ -155,9 +157,11 @@ static squall_status name_file(const sq_compile_job *job, const sq_target *targe
     file->squall_version = sq_strdup(SQUALL_PROJECT_VERSION);
     file->compiler = sq_strdup(COMPILER);
     file->command = job->command != NULL ? sq_strdup(job->command) : describe(options);
+    file->certificate = job->certificate != NULL ? sq_strdup(job->certificate) : NULL;
     file->recipe = options->recipe != NULL ? sq_strdup(options->recipe) : NULL;
     if (file->isa == NULL || file->model_name == NULL || file->squall_version == NULL ||
         file->compiler == NULL || file->command == NULL ||
+        (job->certificate != NULL && file->certificate == NULL) ||
         (options->recipe != NULL && file->recipe == NULL)) {
         return sq_fail(err, SQUALL_E_MEMORY, job->graph->name, "no memory for its names");
     }
@@ -312,6 +316,8 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
     unsigned char *bytes = NULL;
     size_t size = 0;
     sq_graph *graph = NULL;
+    sq_quant quant = {.value_count = 0};
+    char *certificate = NULL;
     SQ_TRY(sq_compile_read_options(options, &want, err));
     SQ_TRY(sq_compile_hash_model(model_path, hash, err));
     SQ_TRY_GOTO(sq_onnx_read(model_path, &graph, notes, err));
@@ -321,6 +327,11 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
                           .model_hash = hash,
                           .report = &made,
                           .notes = notes};
+    if (strcmp(want.precision, "int8") == 0 || strcmp(want.precision, "auto") == 0) {
+        SQ_TRY_GOTO(sq_calibrate(&job, &quant, &certificate, err));
+        job.quant = &quant;
+        job.certificate = certificate;
+    }
     const bool tuned = want.tune_seconds > 0 || want.tactics_path != NULL;
     SQ_TRY_GOTO(tuned ? run_tuned(&job, &bytes, &size, err)
                       : sq_compile_run(&job, &bytes, &size, err));
@@ -331,6 +342,8 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
     }
 done:
     sq_free(bytes);
+    sq_free(certificate);
+    sq_quant_free(&quant);
     sq_graph_destroy(&graph);
     return status;
 }

@@ -173,16 +173,25 @@ typedef struct sq_compile_job {
     sq_choose *choose;                   /* for the device plans; NULL: by cost */
     void *chooser;                       /* its `self` */
     const sq_engine_file
-        *pinned;                 /* its device plans say the tactics; overrides `choose`; or NULL */
-    const char *command;         /* the build as a command, for the engine; NULL: from options */
-    squall_build_report *report; /* filled */
-    squall_notes *notes;         /* may be NULL */
+        *pinned; /* its device plans say the tactics; overrides `choose`; or NULL */
+    bool apart;  /* leave each node as it is, rather than put several in one step */
+    const struct sq_quant *quant; /* layers that compute in 8 bits; NULL: none */
+    const char *certificate;      /* how they were calibrated, JSON; or NULL */
+    const char *command;          /* the build as a command, for the engine; NULL: from options */
+    squall_build_report *report;  /* filled */
+    squall_notes *notes;          /* may be NULL */
 } sq_compile_job;
 
 /** Check options and take over those members that the caller's version of the struct has; `given`
  * may be NULL. */
 SQUALL_MUST_USE squall_status sq_compile_read_options(const squall_build_options *given,
                                                       squall_build_options *out, squall_error *err);
+
+/** The graph with the shapes of a profile, after the passes and in the precision of its layers;
+ * `*out` is given. */
+SQUALL_MUST_USE squall_status sq_compile_prepare(const sq_compile_job *job, uint32_t profile,
+                                                 sq_batch which, bool speak, sq_graph **out,
+                                                 squall_error *err);
 
 /** Make the plans of all profiles, offsets of weights still item numbers: file->portable, device,
  * ranges and profile_count. */

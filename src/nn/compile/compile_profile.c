@@ -6,6 +6,7 @@
 
 #include "nn/compile/compile_explain.h"
 #include "nn/compile/compile_internal.h"
+#include "nn/compile/compile_quant.h"
 #include "nn/ref/ref.h"
 
 /* What the plans are made with. */
@@ -43,36 +44,43 @@ static squall_status dump_changed(void *self, const sq_graph *graph, const char 
     return sq_dump_graph(self, graph, pass, err);
 }
 
-/* The passes, watched where they are to be seen. */
-static squall_status optimise(const maker *make, sq_graph *graph, bool speak, squall_error *err)
+/* The passes, watched where they are to be seen; then the layers in 8 bits. GPUs have kernels
+ * neither for these nor for several nodes in one. */
+static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool speak,
+                              squall_error *err)
 {
-    sq_dump dump = {.folder = speak ? make->job->options->dump_folder : NULL};
+    sq_dump dump = {.folder = speak ? job->options->dump_folder : NULL};
     const sq_graph_watch watch = {.self = &dump, .changed = dump_changed};
+    const sq_graph_watch *seen = dump.folder != NULL ? &watch : NULL;
+    squall_notes *notes = speak ? job->notes : NULL;
+    const bool gpu = strncmp(job->options->device, "cuda", 4) == 0;
     if (dump.folder != NULL) {
         SQ_TRY(sq_dump_graph(&dump, graph, "model", err));
     }
-    if (!make->job->optimise) {
-        return SQUALL_OK;
+    if (job->optimise) {
+        SQ_TRY((gpu ? sq_graph_optimise : sq_graph_optimise_integers)(graph, sq_ref_evaluate, seen,
+                                                                      notes, err));
     }
-    const sq_graph_watch *seen = dump.folder != NULL ? &watch : NULL;
-    squall_notes *notes = speak ? make->job->notes : NULL;
-    SQ_TRY(sq_graph_optimise(graph, sq_ref_evaluate, seen, notes, err));
-    return make->target->gpu ? SQUALL_OK : sq_graph_fuse(graph, sq_ref_evaluate, seen, notes, err);
+    if (job->quant != NULL) {
+        SQ_TRY(sq_quant_apply(graph, job->quant, err));
+    }
+    return !job->optimise || job->apart || gpu
+               ? SQUALL_OK
+               : sq_graph_fuse(graph, sq_ref_evaluate, seen, notes, err);
 }
 
-/* The graph with its shapes, after the passes; given. */
-static squall_status prepare(const maker *make, uint32_t profile, sq_batch which, bool speak,
-                             sq_graph **out, squall_error *err)
+squall_status sq_compile_prepare(const sq_compile_job *job, uint32_t profile, sq_batch which,
+                                 bool speak, sq_graph **out, squall_error *err)
 {
     squall_status status;
     sq_graph *copy = NULL;
-    SQ_TRY(sq_graph_copy(make->job->graph, &copy, err));
-    SQ_TRY_GOTO(sq_compile_set_shapes(copy, make->job->options, profile, which, err));
-    if (speak && make->job->options->explanation != NULL) {
+    SQ_TRY(sq_graph_copy(job->graph, &copy, err));
+    SQ_TRY_GOTO(sq_compile_set_shapes(copy, job->options, profile, which, err));
+    if (speak && job->options->explanation != NULL) {
         SQ_TRY_GOTO(sq_graph_trace(copy, err));
     }
     SQ_TRY_GOTO(sq_graph_infer(copy, sq_ref_evaluate, err));
-    SQ_TRY_GOTO(optimise(make, copy, speak, err));
+    SQ_TRY_GOTO(optimise(job, copy, speak, err));
     *out = copy;
     copy = NULL;
 done:
@@ -99,6 +107,13 @@ static squall_status lower_told(const maker *make, const sq_graph *graph, sq_low
     sq_free(how->step_of);
     how->step_of = NULL;
     return status;
+}
+
+/* The graph that plans are made from; given. */
+static squall_status prepare(const maker *make, uint32_t profile, sq_batch which, bool speak,
+                             sq_graph **out, squall_error *err)
+{
+    return sq_compile_prepare(make->job, profile, which, speak, out, err);
 }
 
 /* The device plan of a graph by a way to choose; the graph is in the device's precision after it. A

@@ -33,6 +33,11 @@ static squall_input_shape *list_shapes(const sq_engine_file *file, size_t *count
 static squall_status check_device(const sq_engine_file *old, squall_error *err)
 {
     const char *here = sq_isa_name(sq_cpu_isa());
+    if (old->certificate != NULL) {
+        return sq_fail(err, SQUALL_E_MISMATCH, old->name,
+                       "has layers in 8 bits, which are calibrated to its weights: build it again, "
+                       "with --calib");
+    }
     if (old->device != NULL && strcmp(old->isa, here) != 0) {
         return sq_fail(err, SQUALL_E_MISMATCH, old->name,
                        "was built for %s and this host has %s: its weights cannot be packed here; "

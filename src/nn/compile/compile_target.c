@@ -60,12 +60,14 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
         return sq_fail(err, SQUALL_E_ARGUMENT, "device",
                        "'%s' is not known; use cpu, ref, cuda:0 or cuda:sm_90a", device);
     }
-    if (strcmp(precision, "fp32") == 0) {
+    const bool bytes = strcmp(precision, "int8") == 0 || strcmp(precision, "auto") == 0;
+    if (strcmp(precision, "fp32") == 0 || (bytes && !out->gpu)) {
         return SQUALL_OK;
     }
     if (strcmp(precision, "fp16") != 0 || !out->gpu) {
         return sq_fail(err, SQUALL_E_ARGUMENT, "precision",
-                       "'%s' on %s is not there; GPUs compute in fp32 or fp16, processors in fp32",
+                       "'%s' on %s is not there; GPUs compute in fp32 or fp16, processors in fp32, "
+                       "int8 or what is best (auto)",
                        precision, device);
     }
     out->half = true;

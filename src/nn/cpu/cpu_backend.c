@@ -2,12 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/cpu/cpu_kernels.h"
+#include "nn/cpu/cpu_quant.h"
 
 static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_winograd, sq_cpu_drivers_conv,
                                               sq_cpu_drivers_point,    sq_cpu_drivers_pool,
                                               sq_cpu_drivers_shape,    sq_cpu_drivers_gates,
-                                              sq_cpu_drivers_depth};
+                                              sq_cpu_drivers_depth,    sq_cpu_drivers_qconv,
+                                              sq_cpu_drivers_qshape};
 
 const sq_cpu_kernels *sq_cpu_pick(void)
 {
@@ -26,6 +27,26 @@ const sq_cpu_kernels *sq_cpu_pick(void)
     return &sq_cpu_kernels_c;
 }
 
+const sq_cpu_quant *sq_cpu_quant_pick(void)
+{
+#if defined(__x86_64__)
+    if (sq_cpu_can(SQ_ISA_AVX512_VNNI)) {
+        return &sq_cpu_quant_avx512vnni;
+    }
+    if (sq_cpu_can(SQ_ISA_AVX512)) {
+        return &sq_cpu_quant_avx512;
+    }
+    if (sq_cpu_can(SQ_ISA_AVX2)) {
+        return &sq_cpu_quant_avx2;
+    }
+#elif defined(__aarch64__)
+    if (sq_cpu_can(SQ_ISA_NEON)) {
+        return &sq_cpu_quant_neon;
+    }
+#endif
+    return &sq_cpu_quant_c;
+}
+
 squall_layout sq_cpu_layout(void)
 {
     return sq_cpu_pick()->layout;
@@ -35,6 +56,13 @@ void sq_cpu_tactic(sq_tactic *tactic, const char *what)
 {
     memset(tactic, 0, sizeof *tactic);
     snprintf(tactic->name, sizeof tactic->name, "%s_%s", what, sq_cpu_pick()->name);
+    tactic->in_place = -1;
+}
+
+void sq_cpu_quant_tactic(sq_tactic *tactic, const char *what)
+{
+    memset(tactic, 0, sizeof *tactic);
+    snprintf(tactic->name, sizeof tactic->name, "%s_%s", what, sq_cpu_quant_pick()->name);
     tactic->in_place = -1;
 }
 
@@ -116,7 +144,8 @@ static const sq_cpu_driver *find(const sq_step *step, const char *name, int thre
     sq_step view = *step;
     memcpy(in, step->in, step->in_count * sizeof *in);
     for (uint32_t i = 0; i < step->in_count; i++) {
-        if (in[i].data == NULL && in[i].dtype == SQUALL_F32) {
+        if (in[i].data == NULL &&
+            (in[i].dtype == SQUALL_F32 || in[i].dtype == SQUALL_I8 || in[i].dtype == SQUALL_I32)) {
             in[i].data = (void *)(uintptr_t)nothing;
         }
     }

@@ -137,7 +137,8 @@ sq_graph_pass sq_pass_dead_code;      /* what no output needs goes */
 sq_graph_pass
     sq_pass_identity; /* Identity, Dropout (inference), no-op Cast/Reshape/Pad/Slice/... */
 sq_graph_pass
-    sq_pass_batch_norm; /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
+    sq_pass_batch_norm;        /* BatchNormalization into the Conv/ConvTranspose/Gemm before it */
+sq_graph_pass sq_pass_integer; /* convolutions between integers work on them */
 sq_graph_pass sq_pass_activation; /* an activation into the Conv/ConvTranspose/Gemm/Add before it */
 sq_graph_pass sq_pass_shape;      /* Reshape and Resize by constants that are true of any batch */
 sq_graph_pass sq_pass_same;       /* what is worked out twice */
@@ -178,6 +179,13 @@ const char *sq_graph_why_apart(const sq_graph *graph, const sq_node *node, char 
  * Types are to be inferred again. A line goes to `notes` when constants are beyond float16. */
 SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes,
                                                squall_error *err);
+
+/** The same for a device that works on integers: convolutions of what DequantizeLinear gives become
+ * SqQConv. */
+SQUALL_MUST_USE squall_status sq_graph_optimise_integers(sq_graph *graph,
+                                                         sq_graph_evaluate *evaluate,
+                                                         const sq_graph_watch *watch,
+                                                         squall_notes *notes, squall_error *err);
 
 /** Then those that make one node of several, in the same way. */
 SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,

@@ -1,12 +1,13 @@
 /* nn/graph/graph_optimise.c - the passes in their order, until none changes anything. */
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "nn/graph/graph.h"
 
 #define MOST_ROUNDS 16
 
-squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
-                                const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
+static squall_status optimise(sq_graph *graph, sq_graph_evaluate *evaluate, bool integers,
+                              const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
 {
     /* Dead code first, that its uses do not count; normalisation before activations, which would
      * stand between it and its convolution. */
@@ -45,7 +46,18 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
             break;
         }
     }
-    uint32_t left;
+    uint32_t left, made = 0;
+    if (integers) {
+        SQ_TRY(sq_pass_integer(graph, evaluate, &made, err));
+    }
+    if (made > 0) {
+        SQ_TRY(sq_pass_dead_code(graph, evaluate, &left, err));
+        SQ_TRY(sq_graph_infer(graph, evaluate, err));
+        sq_note(notes, "pass integer", "%" PRIu32 " convolutions work on integers", made);
+        if (watch != NULL) {
+            SQ_TRY(watch->changed(watch->self, graph, "pass integer", err));
+        }
+    }
     SQ_TRY(sq_pass_fold_weights(graph, evaluate, &left, err));
     for (size_t i = 0; i < PASSES; i++) {
         if (total[i] > 0) {
@@ -53,6 +65,19 @@ squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
         }
     }
     return SQUALL_OK;
+}
+
+squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
+{
+    return optimise(graph, evaluate, false, watch, notes, err);
+}
+
+squall_status sq_graph_optimise_integers(sq_graph *graph, sq_graph_evaluate *evaluate,
+                                         const sq_graph_watch *watch, squall_notes *notes,
+                                         squall_error *err)
+{
+    return optimise(graph, evaluate, true, watch, notes, err);
 }
 
 squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,

@@ -217,6 +217,29 @@ int sq_op_slices_compare(const sq_slices *slices, size_t a, size_t b);
 SQUALL_MUST_USE squall_status sq_op_select_boxes(const sq_step *step, int64_t *out, int64_t *count,
                                                  squall_error *err);
 
+/** What SqQConv works on.
+ *
+ * Inputs: x (uint8, N x C x H x W), weights (int8, [out_ch][in_ch][kh][kw]), one float32 and one
+ * int32 an output channel: multiplier and bias; then further images of the size of x whose channels
+ * follow those of x. Attributes: those of Conv; "sq_x_zero" (ints), the zero point of each image,
+ * which padding holds too; "sq_y_type", float32 or uint8. With s = bias + sum of
+ * (x - x_zero) * weight, in 32 bits that wrap round, an output is
+ *   float32: activation(float(s) * multiplier), by "sq_activation";
+ *   uint8:   rint(float(s) * multiplier) + "sq_y_zero", held to "sq_low".."sq_high".
+ * Conversion, product and rint round to nearest even, so that every processor gives the same bits.
+ */
+typedef struct sq_qconv {
+    sq_window window;
+    uint32_t sources; /* images */
+    int64_t channels; /* of all of them */
+    uint8_t x_zero[SQ_MAX_INPUTS];
+    uint8_t y_zero, low, high; /* of an output of uint8 */
+    bool to_float;
+} sq_qconv;
+SQUALL_MUST_USE squall_status sq_op_qconv(const sq_step *step, sq_qconv *out, squall_error *err);
+/** The image of number `source` of a SqQConv. */
+const squall_tensor *sq_op_qconv_source(const sq_step *step, uint32_t source);
+
 /** Multiply-accumulates of a step (convolutions, products of matrices); 0 for the others. */
 uint64_t sq_op_macs(const sq_step *step);
 

@@ -174,6 +174,7 @@ static uint32_t weights_input(sq_op op)
     case SQ_OP_ConvTranspose:
     case SQ_OP_ConvInteger:
     case SQ_OP_DeformConv:
+    case SQ_OP_SqQConv:
         return 1;
     case SQ_OP_QLinearConv:
         return 3;

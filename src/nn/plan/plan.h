@@ -112,6 +112,7 @@ typedef struct sq_engine_file {
     const unsigned char *weights; /* 64-byte aligned, in the mapping */
     uint64_t weight_bytes;
     char *recipe;         /* owned; NULL for none */
+    char *certificate;    /* owned; how 8 bits were calibrated, JSON; NULL for none */
     char *model_name;     /* owned */
     char *squall_version; /* owned */
     char *isa;            /* owned; of the device section, "" for none */

@@ -84,10 +84,11 @@ enum {
     SQ_SECTION_ABOUT = 6,
     SQ_SECTION_SIGNATURE = 7, /* the last; its hash is zero, since it signs the table */
     SQ_SECTION_RANGES = 8,
-    SQ_SECTION_RECORD = 9,  /* how the steps of the device plan came to their tactics */
-    SQ_SECTION_KERNELS = 10 /* machine code for a GPU, which the device plan runs */
+    SQ_SECTION_RECORD = 9,      /* how the steps of the device plan came to their tactics */
+    SQ_SECTION_KERNELS = 10,    /* machine code for a GPU, which the device plan runs */
+    SQ_SECTION_CERTIFICATE = 11 /* how the numbers of 8 bits were calibrated, JSON */
 };
-#define SQ_SECTION_NEWEST    SQ_SECTION_KERNELS
+#define SQ_SECTION_NEWEST    SQ_SECTION_CERTIFICATE
 #define SQ_HEADER_TEXT       32 /* bytes of a text in the header, with its end */
 #define SQ_SECTION_MANDATORY 1u /* a reader that does not know the section must refuse the file */
 #define SQ_MAX_SECTIONS      SQ_ENGINE_SECTIONS

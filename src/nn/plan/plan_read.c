@@ -273,23 +273,24 @@ static void read_kernels(reader *read)
     }
 }
 
-static squall_status read_recipe(reader *read, squall_error *err)
+/* A text of the file, given; NULL when there is no such section. */
+static squall_status read_section_text(reader *read, uint32_t section, size_t most, char **out,
+                                       squall_error *err)
 {
-    const sq_section *part = sq_section_find(&read->sections, SQ_SECTION_RECIPE);
+    const sq_section *part = sq_section_find(&read->sections, section);
     if (part == NULL) {
         return SQUALL_OK;
     }
     const unsigned char *at = read->bytes + part->offset;
-    if (part->size > SQ_LIMIT_RECIPE || memchr(at, 0, part->size) != NULL) {
-        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is no text, or longer than %zu bytes",
-                            SQ_LIMIT_RECIPE);
+    if (part->size > most || memchr(at, 0, part->size) != NULL) {
+        return FAIL_SECTION(SQUALL_E_CORRUPT, part, "is no text, or longer than %zu bytes", most);
     }
-    read->file->recipe = sq_alloc(part->size + 1, 1);
-    if (read->file->recipe == NULL) {
+    *out = sq_alloc(part->size + 1, 1);
+    if (*out == NULL) {
         return FAIL_SECTION(SQUALL_E_MEMORY, part, "no memory for its %" PRIu64 " bytes",
                             part->size);
     }
-    memcpy(read->file->recipe, at, part->size);
+    memcpy(*out, at, part->size);
     return SQUALL_OK;
 }
 
@@ -364,7 +365,9 @@ static squall_status read_parts(reader *read, squall_error *err)
     SQ_TRY(read_header(read, err));
     SQ_TRY(read_weights(read, err));
     SQ_TRY(read_about(read, err));
-    SQ_TRY(read_recipe(read, err));
+    SQ_TRY(read_section_text(read, SQ_SECTION_RECIPE, SQ_LIMIT_RECIPE, &file->recipe, err));
+    SQ_TRY(read_section_text(read, SQ_SECTION_CERTIFICATE, SQ_LIMIT_CERTIFICATE, &file->certificate,
+                             err));
     read_kernels(read);
     SQ_TRY(read_plans(read, SQ_SECTION_PORTABLE, &file->portable, err));
     SQ_TRY(read_plans(read, SQ_SECTION_DEVICE, &file->device, err));
@@ -402,6 +405,7 @@ void sq_engine_free(sq_engine_file *file)
     sq_free(file->portable);
     sq_free(file->device);
     sq_free(file->recipe);
+    sq_free(file->certificate);
     sq_free(file->model_name);
     sq_free(file->squall_version);
     sq_free(file->isa);

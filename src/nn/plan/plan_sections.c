@@ -10,7 +10,7 @@ const char *sq_section_name(uint32_t id)
 {
     static const char *const names[] = {"",       "portable plan", "device plan", "weights",
                                         "chunks", "recipe",        "about",       "signature",
-                                        "ranges", "record",        "kernels"};
+                                        "ranges", "record",        "kernels",     "certificate"};
     return id < sizeof names / sizeof names[0] ? names[id] : "";
 }
 

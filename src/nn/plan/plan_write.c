@@ -208,6 +208,9 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
     if (file->device != NULL && file->kernel_bytes > 0) {
         add_part(&work, SQ_SECTION_KERNELS, 0, file->kernels, file->kernel_bytes);
     }
+    if (file->certificate != NULL) {
+        add_part(&work, SQ_SECTION_CERTIFICATE, 0, file->certificate, strlen(file->certificate));
+    }
     if (file->recipe != NULL) {
         add_part(&work, SQ_SECTION_RECIPE, SQ_SECTION_MANDATORY, file->recipe,
                  strlen(file->recipe));

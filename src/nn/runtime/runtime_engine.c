@@ -322,6 +322,11 @@ squall_status squall_engine_output(const squall_engine *engine, size_t profile, 
     return get_port(engine, profile, false, index, name, type, err);
 }
 
+const char *squall_engine_certificate(const squall_engine *engine)
+{
+    return engine->file.certificate;
+}
+
 const char *squall_engine_recipe(const squall_engine *engine)
 {
     return engine->file.recipe;

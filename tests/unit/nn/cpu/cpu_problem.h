@@ -58,6 +58,16 @@ static inline float *problem_input(problem *p, uint32_t rank, const int64_t *dim
     return p->in[i].data;
 }
 
+/* An input of another type, zeroed. */
+static inline void *problem_typed(problem *p, squall_dtype dtype, uint32_t rank,
+                                  const int64_t *dims, bool constant)
+{
+    const uint32_t i = p->step.in_count++;
+    assert_true(sq_tensor_make(dtype, rank, dims, &p->in[i]));
+    p->constant[i] = constant;
+    return p->in[i].data;
+}
+
 static inline int64_t *problem_ints(problem *p, const int64_t *values, int64_t count)
 {
     const uint32_t i = p->step.in_count++;
@@ -128,13 +138,19 @@ static inline guarded in_layout(const squall_tensor *plain, squall_layout layout
         memcpy(g.data, plain->data, squall_tensor_bytes(plain));
         return g;
     }
-    const size_t floats = squall_tensor_bytes(out) / sizeof(float);
-    for (size_t i = 0; i < floats; i++) {
-        ((float *)g.data)[i] = i % 2 == 0 ? 1e3f : -1e3f;
+    const size_t size = squall_dtype_size(plain->dtype);
+    const size_t elements = squall_tensor_bytes(out) / size;
+    for (size_t i = 0; i < elements; i++) {
+        if (plain->dtype == SQUALL_F32) {
+            ((float *)g.data)[i] = i % 2 == 0 ? 1e3f : -1e3f;
+        } else {
+            memset((char *)g.data + i * size, i % 2 == 0 ? 255 : 99, size);
+        }
     }
     const size_t count = squall_tensor_count(plain);
     for (size_t i = 0; i < count; i++) {
-        ((float *)g.data)[place(plain, layout, i)] = ((const float *)plain->data)[i];
+        memcpy((char *)g.data + place(plain, layout, i) * size, (char *)plain->data + i * size,
+               size);
     }
     return g;
 }
@@ -154,18 +170,19 @@ static inline void check_outputs(const problem *p, const sq_tactic *tactic,
             continue; /* nobody wants it */
         }
         const size_t count = squall_tensor_count(&p->out[k]);
-        const size_t floats = squall_tensor_bytes(&got[k]) / sizeof(float);
+        const size_t floats =
+            got[k].dtype == SQUALL_F32 ? squall_tensor_bytes(&got[k]) / sizeof(float) : 0;
         const double *allowed =
             winograd && p->allowed_winograd != NULL ? p->allowed_winograd : p->allowed[k];
         for (size_t i = 0; i < floats; i++) {
             assert_true(isfinite(((const float *)got[k].data)[i]));
         }
         for (size_t i = 0; i < count; i++) {
-            const float g = ((const float *)got[k].data)[place(&p->out[k], got[k].layout, i)];
-            if (!(fabs((double)g - p->want[k][i]) <= allowed[i])) {
+            const double g = sq_tensor_get_double(&got[k], place(&p->out[k], got[k].layout, i));
+            if (!(fabs(g - p->want[k][i]) <= allowed[i])) {
                 fail_msg("%s, %d threads, output %u element %zu of %zu: %.9g, expected %.9g +- "
                          "%.3g",
-                         tactic->name, threads, k, i, count, (double)g, p->want[k][i], allowed[i]);
+                         tactic->name, threads, k, i, count, g, p->want[k][i], allowed[i]);
             }
         }
     }
@@ -192,7 +209,8 @@ static inline void run_tactic(const problem *p, const sq_tactic *tactic, const g
         out[i] = p->out[i];
         out[i].layout = (squall_layout)tactic->out_layout[i];
         kept[i] = guarded_bytes(out_bytes(&out[i]), at_end);
-        fill_canary(kept[i].data, out_bytes(&out[i]) / sizeof(float));
+        fill_canary(kept[i].data, out_bytes(&out[i]) / sizeof(float) *
+                                      (out[i].dtype == SQUALL_F32)); /* the others stay 0 */
     }
     step.in = types;
     step.out = out;

@@ -1,0 +1,67 @@
+/* nn/cpu/cpu_quant.h - the kernels for numbers of 8 bits of one instruction set, and what they are
+ * given.
+ *
+ * Blocked tensors of uint8 are [N][ceil(C/L)][H][W][L], L as for floats. All instruction sets give
+ * the same bits, those of nn/ref.
+ */
+#ifndef SQ_NN_CPU_CPU_QUANT_H
+#define SQ_NN_CPU_CPU_QUANT_H
+
+#include "nn/cpu/cpu_kernels.h"
+
+/* Channels that one instruction multiplies and adds up. */
+#define SQ_QCONV_GROUP 4
+
+/* One of the images that a convolution reads. Strides are in bytes. */
+typedef struct sq_qconv_image {
+    const uint8_t *in;                  /* first tap of the first pixel, first channel block */
+    ptrdiff_t in_plane, in_row, in_tap; /* to the next channel block, tap row, tap of a row */
+    int32_t channels;
+} sq_qconv_image;
+
+/* A row of up to `max_pixels` output pixels times one or two blocks of output channels. */
+typedef struct sq_qconv_tile {
+    const sq_qconv_image *images;
+    int32_t image_count;
+    int32_t taps_y, taps_x;
+    const int8_t *weights;   /* [image][block][tap_y][tap_x][group][blocks * L][4] */
+    const int32_t *bias;     /* [blocks * L], the zero points of the images taken into account */
+    const float *multiplier; /* [blocks * L] */
+    void *out;
+    ptrdiff_t out_plane, out_pixel; /* elements: to the second block, to the next pixel */
+    bool to_float;
+    float low, high; /* an output of uint8 less its zero point is held to */
+    int32_t zero;
+    sq_cpu_act act; /* of floats */
+} sq_qconv_tile;
+
+typedef void sq_qconv_tile_fn(const sq_qconv_tile *tile);
+
+typedef struct sq_cpu_quant {
+    const char *name;
+    int32_t lanes;
+    int32_t max_pixels;
+    /** [blocks - 1][step - 1][pixels]: step is the distance of neighbouring pixels' inputs. */
+    sq_qconv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];
+    /** out[count] = held(rint(in / scale) + zero). */
+    void (*quantize)(const float *in, uint8_t *out, size_t count, float scale, int32_t zero);
+    /** out[count] = (in - zero) * scale. */
+    void (*dequantize)(const uint8_t *in, float *out, size_t count, float scale, int32_t zero);
+} sq_cpu_quant;
+
+extern const sq_cpu_quant sq_cpu_quant_c;
+#if defined(__x86_64__)
+extern const sq_cpu_quant sq_cpu_quant_avx2, sq_cpu_quant_avx512, sq_cpu_quant_avx512vnni;
+#elif defined(__aarch64__)
+extern const sq_cpu_quant sq_cpu_quant_neon;
+#endif
+
+/** The kernels for this host, SQUALL_CPU respected; lanes are those of sq_cpu_pick(). */
+const sq_cpu_quant *sq_cpu_quant_pick(void);
+
+/** An empty tactic, named after these kernels. */
+void sq_cpu_quant_tactic(sq_tactic *tactic, const char *what);
+
+extern const sq_cpu_driver sq_cpu_drivers_qconv[], sq_cpu_drivers_qshape[];
+
+#endif /* SQ_NN_CPU_CPU_QUANT_H */

@@ -1,0 +1,183 @@
+/* nn/cpu/cpu_template_quant.h - the kernels for numbers of 8 bits, written once for the vectors of
+ * cpu_simd.h and cpu_simd_quant.h.
+ *
+ * The including file defines what cpu_template.h wants too: SQ_SIMD_*, TABLE, TABLE_NAME, PIXELS.
+ */
+#include "nn/cpu/cpu_quant.h"
+#include "nn/cpu/cpu_simd_quant.h"
+/* behind the vectors */
+#include "nn/cpu/cpu_template_act.h"
+
+enum { GROUP_BYTES = LANES * SQ_QCONV_GROUP };
+
+/* What becomes of LANES sums: bias, multiplication, and the type of the output. */
+KERNEL void put(const sq_qconv_tile *t, vq sum, const float *multiplier, ptrdiff_t at)
+{
+    const vf value = vf_mul(vq_to_float(sum), vf_load(multiplier));
+    if (!t->to_float) {
+        vf_store_u8((uint8_t *)t->out + at, vf_hold(value, t->low, t->high), t->zero);
+    } else if (t->act.kind == SQ_ACT_RELU) {
+        vf_store((float *)t->out + at, vf_max(value, vf_set(0.0f)));
+    } else {
+        vf_store((float *)t->out + at, value);
+    }
+}
+
+static __attribute__((noinline)) void activate_floats(const sq_qconv_tile *t, int pixels,
+                                                      int blocks)
+{
+    for (int b = 0; b < blocks; b++) {
+        for (int i = 0; i < pixels; i++) {
+            float *out = (float *)t->out + b * t->out_plane + i * t->out_pixel;
+            vf_store(out, activate(vf_load(out), &t->act));
+        }
+    }
+}
+
+/* All sums of a tile stay in registers over the whole reduction; four neighbouring channels are
+ * broadcast from memory at constant displacements from one pointer. */
+KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int blocks, const int step)
+{
+    vq sum[SQ_CONV_MAX_PIXELS][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        sum[i][0] = vq_load(t->bias);
+        if (blocks > 1) {
+            sum[i][1] = vq_load(t->bias + LANES);
+        }
+    }
+    const int8_t *weights = t->weights;
+    for (int32_t s = 0; s < t->image_count; s++) {
+        const sq_qconv_image *image = &t->images[s];
+        const uint8_t *plane = image->in;
+        for (int32_t c0 = 0; c0 < image->channels; c0 += LANES, plane += image->in_plane) {
+            const int32_t left = image->channels - c0;
+            const int32_t bytes = left < LANES ? (left + 3) / 4 * 4 : LANES;
+            const uint8_t *row = plane;
+            for (int32_t y = 0; y < t->taps_y; y++, row += image->in_row) {
+                const uint8_t *tap = row;
+                for (int32_t x = 0; x < t->taps_x; x++, tap += image->in_tap) {
+#pragma GCC unroll 1
+                    for (int32_t c = 0; c < bytes; c += SQ_QCONV_GROUP) {
+                        const vq_w w0 = vq_w_load(weights);
+                        const vq_w w1 = vq_w_load(weights + (blocks > 1 ? GROUP_BYTES : 0));
+                        weights += GROUP_BYTES * blocks;
+#pragma GCC unroll 16
+                        for (int i = 0; i < pixels; i++) {
+                            const vq_x v = vq_x_load(tap + i * step * LANES + c);
+                            vq_dot(sum[i][0], v, w0);
+                            if (blocks > 1) {
+                                vq_dot(sum[i][1], v, w1);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+        put(t, sum[i][0], t->multiplier, i * t->out_pixel);
+        if (blocks > 1) {
+            put(t, sum[i][1], t->multiplier + LANES, i * t->out_pixel + t->out_plane);
+        }
+    }
+    if (t->to_float && t->act.kind > SQ_ACT_RELU) {
+        activate_floats(t, pixels, blocks);
+    }
+}
+
+#define TILE(p, b, s)                                              \
+    static void qconv_tile_##p##_##b##_##s(const sq_qconv_tile *t) \
+    {                                                              \
+        qconv_tile(t, p, b, s);                                    \
+    }
+#define TILES(p) TILE(p, 1, 1) TILE(p, 1, 2) TILE(p, 2, 1) TILE(p, 2, 2)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+#if PIXELS > 4
+TILES(5)
+TILES(6)
+#endif
+#if PIXELS > 6
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+#endif
+#if PIXELS > 10
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
+#endif
+
+#define NAME(p, b, s) qconv_tile_##p##_##b##_##s
+#if PIXELS == 4
+#define ROW(b, s)                                                        \
+    {                                                                    \
+        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s) \
+    }
+#elif PIXELS == 6
+#define ROW(b, s)                                                                        \
+    {                                                                                    \
+        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
+            NAME(6, b, s)                                                                \
+    }
+#elif PIXELS == 10
+#define ROW(b, s)                                                                        \
+    {                                                                                    \
+        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
+            NAME(6, b, s), NAME(7, b, s), NAME(8, b, s), NAME(9, b, s), NAME(10, b, s)   \
+    }
+#elif PIXELS == 14
+#define ROW(b, s)                                                                        \
+    {                                                                                    \
+        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
+            NAME(6, b, s), NAME(7, b, s), NAME(8, b, s), NAME(9, b, s), NAME(10, b, s),  \
+            NAME(11, b, s), NAME(12, b, s), NAME(13, b, s), NAME(14, b, s)               \
+    }
+#endif
+
+/* ------------------------------------------------------------------ to and from floats */
+
+static void quantize(const float *in, uint8_t *out, size_t count, float scale, int32_t zero)
+{
+    const float low = (float)-zero, high = (float)(255 - zero);
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const vf v = vf_no_nan(vf_div(vf_load(in + i), vf_set(scale)));
+        vf_store_u8(out + i, vf_hold(v, low, high), zero);
+    }
+    if (i < count) {
+        float part[LANES] = {0};
+        uint8_t bytes[LANES];
+        memcpy(part, in + i, (count - i) * sizeof *part);
+        vf_store_u8(bytes, vf_hold(vf_no_nan(vf_div(vf_load(part), vf_set(scale))), low, high),
+                    zero);
+        memcpy(out + i, bytes, count - i);
+    }
+}
+
+static void dequantize(const uint8_t *in, float *out, size_t count, float scale, int32_t zero)
+{
+    const vf moved = vf_set((float)zero), by = vf_set(scale);
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vf_store(out + i, vf_mul(vf_sub(vf_load_u8(in + i), moved), by));
+    }
+    for (; i < count; i++) {
+        out[i] = (float)(in[i] - zero) * scale;
+    }
+}
+
+const sq_cpu_quant TABLE = {
+    .name = TABLE_NAME,
+    .lanes = LANES,
+    .max_pixels = PIXELS,
+    .conv_tile = {{ROW(1, 1), ROW(1, 2)}, {ROW(2, 1), ROW(2, 2)}},
+    .quantize = quantize,
+    .dequantize = dequantize,
+};

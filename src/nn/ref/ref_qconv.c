@@ -1,0 +1,121 @@
+/* nn/ref/ref_qconv.c - squall's convolution of numbers of 8 bits: the bits that every processor has
+ * to give. */
+#include "nn/ref/ref_ops.h"
+
+#include <math.h>
+
+typedef struct job {
+    const sq_call *call;
+    sq_qconv conv;
+    sq_ref_activation activation;
+    int64_t in_ch, out_ch; /* of one group */
+} job;
+
+/* Sums of a row, in 32 bits that wrap round. */
+static size_t row_doubles(const sq_step *step)
+{
+    return step->out[0].rank == 4 ? ((size_t)step->out[0].dims[3] + 1) / 2 : 0;
+}
+
+size_t sq_ref_qconv_scratch(const sq_step *step, int threads)
+{
+    /* as many again for the activation's doubles */
+    return sq_ref_rows_bytes(row_doubles(step) * 3, threads);
+}
+
+/* One kernel row and column of one channel, over a row of outputs. */
+static void add_tap(const job *j, const uint8_t *row, int32_t zero, int32_t weight, int64_t tap_x,
+                    uint32_t *sums)
+{
+    const sq_window *w = &j->conv.window;
+    const int64_t offset = tap_x * w->dilation[1] - w->pad_begin[1];
+    int64_t first;
+    const int64_t count = sq_ref_valid_range(w->out[1], w->stride[1], offset, w->in[1], &first);
+    for (int64_t x = first; x < first + count; x++) {
+        sums[x] += (uint32_t)(((int32_t)row[x * w->stride[1] + offset] - zero) * weight);
+    }
+}
+
+/* The image and the channel in it of channel `c` of all. */
+static const uint8_t *find_plane(const job *j, int64_t n, int64_t c, int32_t *zero)
+{
+    const sq_step *step = j->call->step;
+    uint32_t s = 0;
+    while (c >= sq_op_qconv_source(step, s)->dims[1]) {
+        c -= sq_op_qconv_source(step, s)->dims[1];
+        s++;
+    }
+    const squall_tensor *image = sq_op_qconv_source(step, s);
+    *zero = j->conv.x_zero[s];
+    return (const uint8_t *)image->data +
+           (n * image->dims[1] + c) * image->dims[2] * image->dims[3];
+}
+
+static void store_row(const job *j, size_t at, int64_t k, const uint32_t *sums, double *values)
+{
+    const sq_step *step = j->call->step;
+    const float multiplier = ((const float *)step->in[2].data)[k];
+    const size_t width = (size_t)j->conv.window.out[1];
+    for (size_t x = 0; x < width; x++) {
+        const float scaled = (float)(int32_t)sums[x] * multiplier;
+        if (j->conv.to_float) {
+            values[x] = (double)scaled;
+            continue;
+        }
+        const double moved = rint((double)scaled) + j->conv.y_zero;
+        const double held =
+            isnan(moved) ? j->conv.low : fmin(fmax(moved, j->conv.low), j->conv.high);
+        ((uint8_t *)step->out[0].data)[at + x] = (uint8_t)held;
+    }
+    if (j->conv.to_float) {
+        sq_ref_activate(&j->activation, values, width);
+        sq_ref_store(&step->out[0], at, width, values);
+    }
+}
+
+/* A piece of work is a plane of the output. */
+static void run_plane(void *arg, size_t index, int thread)
+{
+    const job *j = arg;
+    const sq_step *step = j->call->step;
+    const sq_window *w = &j->conv.window;
+    const int64_t outputs = step->out[0].dims[1];
+    const int64_t n = (int64_t)index / outputs, k = (int64_t)index % outputs;
+    const size_t doubles = row_doubles(step);
+    double *values = sq_ref_rows(j->call, doubles * 3, thread);
+    uint32_t *sums = (uint32_t *)(void *)(values + 2 * doubles);
+    const int8_t *weights =
+        (const int8_t *)step->in[1].data + k * j->in_ch * w->kernel[0] * w->kernel[1];
+    for (int64_t y = 0; y < w->out[0]; y++) {
+        for (int64_t x = 0; x < w->out[1]; x++) {
+            sums[x] = (uint32_t)((const int32_t *)step->in[3].data)[k];
+        }
+        for (int64_t c = 0; c < j->in_ch; c++) {
+            int32_t zero;
+            const uint8_t *plane = find_plane(j, n, k / j->out_ch * j->in_ch + c, &zero);
+            for (int64_t t = 0; t < w->kernel[0] * w->kernel[1]; t++) {
+                const int64_t row =
+                    y * w->stride[0] + t / w->kernel[1] * w->dilation[0] - w->pad_begin[0];
+                if (row >= 0 && row < w->in[0]) { /* the padding holds the zero point */
+                    add_tap(j, plane + row * w->in[1], zero,
+                            weights[c * w->kernel[0] * w->kernel[1] + t], t % w->kernel[1], sums);
+                }
+            }
+        }
+        store_row(j, (index * (size_t)w->out[0] + (size_t)y) * (size_t)w->out[1], k, sums, values);
+    }
+}
+
+squall_status sq_ref_qconv(const sq_call *call, squall_error *err)
+{
+    job j = {.call = call};
+    SQ_TRY(sq_op_qconv(call->step, &j.conv, err));
+    SQ_TRY(sq_ref_activation_get(call->step, &j.activation, err));
+    j.in_ch = call->step->in[1].dims[1];
+    j.out_ch = call->step->in[1].dims[0] / j.conv.window.group;
+    if (squall_tensor_count(&call->step->out[0]) > 0) {
+        sq_pool_run(call->pool, run_plane, &j,
+                    (size_t)(call->step->out[0].dims[0] * call->step->out[0].dims[1]));
+    }
+    return SQUALL_OK;
+}
