@@ -72,8 +72,12 @@ squall_status sq_op_shape_gru_gate(sq_step *step, squall_error *err)
     SQ_TRY(need_alike(step, err));
     SQ_TRY(need_parts(step, part[1], err));
     const squall_tensor *state = &step->in[1];
-    if (wanted == 3) {
-        SQ_TRY(sq_op_need_shape(step, 2, "fresh", state->rank, state->dims, err));
+    squall_tensor fresh = wanted == 3 ? step->in[2] : *state;
+    fresh.layout = state->layout; /* which may be any: sizes are meant */
+    if (!sq_tensor_same_type(&fresh, state)) {
+        char a[SQ_TENSOR_TEXT], b[SQ_TENSOR_TEXT];
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "fresh is %s, the state %s",
+                            sq_tensor_format(&fresh, a), sq_tensor_format(state, b));
     }
     return sq_op_set(step, 0, state->dtype, state->rank, state->dims, err);
 }
