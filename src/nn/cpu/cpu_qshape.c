@@ -4,7 +4,8 @@
 
 #include "nn/cpu/cpu_quant.h"
 
-enum { PIECE = 65536, MAX_LANES = 16 }; /* elements of one piece of work */
+/* Elements of one piece of work; pixels, and rows of output, of one. */
+enum { PIECE = 65536, STRETCH = 4096, BAND_ROWS = 16, MAX_LANES = 16 };
 
 static bool is_image(const squall_tensor *tensor)
 {
@@ -169,22 +170,31 @@ static squall_status plane_bind(const sq_step *step, const sq_tactic *tactic, in
     return SQUALL_OK;
 }
 
-/* A row of output: the larger of the rows first, then of neighbouring cells. */
-static void max_row(const plane_state *s, const uint8_t *in, uint8_t *out)
+/* A row of output; `lanes` is known where this is put in. */
+static inline __attribute__((always_inline)) void max_lanes(const sq_window *w, const uint8_t *in,
+                                                            uint8_t *out, const size_t lanes)
 {
-    const sq_window *w = &s->window;
-    const size_t lanes = (size_t)s->lanes;
     for (int64_t x = 0; x < w->out[1]; x++, out += lanes) {
         const uint8_t *at = in + (size_t)(x * w->stride[1]) * lanes;
         uint8_t most[MAX_LANES] = {0};
-        for (int64_t t = 0; t < w->kernel[0] * w->kernel[1]; t++) {
-            const uint8_t *cell =
-                at + (size_t)(t / w->kernel[1] * w->in[1] + t % w->kernel[1]) * lanes;
-            for (size_t l = 0; l < lanes; l++) {
-                most[l] = cell[l] > most[l] ? cell[l] : most[l];
+        for (int64_t ty = 0; ty < w->kernel[0]; ty++) {
+            for (int64_t tx = 0; tx < w->kernel[1]; tx++) {
+                const uint8_t *cell = at + (size_t)(ty * w->in[1] + tx) * lanes;
+                for (size_t l = 0; l < lanes; l++) {
+                    most[l] = cell[l] > most[l] ? cell[l] : most[l];
+                }
             }
         }
         memcpy(out, most, lanes);
+    }
+}
+
+static void max_row(const plane_state *s, const uint8_t *in, uint8_t *out)
+{
+    if (s->lanes == 16) {
+        max_lanes(&s->window, in, out, 16);
+    } else {
+        max_lanes(&s->window, in, out, 8);
     }
 }
 
@@ -198,19 +208,24 @@ static void repeat_row(const plane_state *s, const uint8_t *in, uint8_t *out)
     }
 }
 
+/* A band of rows of one block of channels. */
 static void plane_job(void *arg, size_t index, int thread)
 {
     const sq_call *call = arg;
     const plane_state *s = call->state;
     const sq_window *w = &s->window;
+    const size_t bands = (size_t)((w->out[0] + BAND_ROWS - 1) / BAND_ROWS), plane = index / bands;
     const size_t in_row = (size_t)(w->in[1] * s->lanes), out_row = (size_t)(w->out[1] * s->lanes);
-    const uint8_t *in = (const uint8_t *)call->step->in[0].data + index * (size_t)w->in[0] * in_row;
-    uint8_t *out = (uint8_t *)call->step->out[0].data + index * (size_t)w->out[0] * out_row;
+    const int64_t first = (int64_t)(index % bands) * BAND_ROWS;
+    const int64_t last = first + BAND_ROWS < w->out[0] ? first + BAND_ROWS : w->out[0];
+    const uint8_t *in = (const uint8_t *)call->step->in[0].data + plane * (size_t)w->in[0] * in_row;
+    uint8_t *out =
+        (uint8_t *)call->step->out[0].data + (plane * (size_t)w->out[0] + (size_t)first) * out_row;
     (void)thread;
-    for (int64_t y = 0; y < w->out[0]; y++, out += out_row) {
+    for (int64_t y = first; y < last; y++, out += out_row) {
         if (s->up_y == 0) {
             max_row(s, in + (size_t)(y * w->stride[0]) * in_row, out);
-        } else if (y % s->up_y == 0) {
+        } else if (y % s->up_y == 0 || y == first) {
             repeat_row(s, in + (size_t)(y / s->up_y) * in_row, out);
         } else {
             memcpy(out, out - out_row, out_row);
@@ -221,7 +236,8 @@ static void plane_job(void *arg, size_t index, int thread)
 static squall_status plane_run(const sq_call *call)
 {
     const plane_state *s = call->state;
-    sq_pool_run(call->pool, plane_job, (void *)(uintptr_t)call, (size_t)s->planes);
+    const size_t bands = (size_t)((s->window.out[0] + BAND_ROWS - 1) / BAND_ROWS);
+    sq_pool_run(call->pool, plane_job, (void *)(uintptr_t)call, (size_t)s->planes * bands);
     return SQUALL_OK;
 }
 
@@ -287,26 +303,38 @@ static size_t reorder_tactics(const sq_step *step, int threads, sq_tactic *out, 
     return 1;
 }
 
-/* One block of channels of one image. */
+static size_t stretches_of(const squall_tensor *tensor)
+{
+    return ((size_t)sq_cpu_pixels(tensor) + STRETCH - 1) / STRETCH;
+}
+
+/* Some pixels of one block of channels of one image. */
 static void reorder_piece(void *arg, size_t index, int thread)
 {
     const sq_call *call = arg;
     const squall_tensor *in = &call->step->in[0], *out = &call->step->out[0];
     const size_t lanes = (size_t)sq_cpu_pick()->lanes, pixels = (size_t)sq_cpu_pixels(in);
     const size_t channels = (size_t)in->dims[1], blocks = (channels + lanes - 1) / lanes;
-    const size_t n = index / blocks, first = index % blocks * lanes;
+    const size_t stretches = stretches_of(in), plane = index / stretches;
+    const size_t p0 = index % stretches * STRETCH;
+    const size_t count = pixels - p0 < STRETCH ? pixels - p0 : STRETCH;
+    const size_t n = plane / blocks, first = plane % blocks * lanes;
     const size_t real = channels - first < lanes ? channels - first : lanes;
     const bool block = in->layout == SQUALL_PLAIN;
-    const size_t plain_at = (n * channels + first) * pixels, blocked_at = index * pixels * lanes;
+    const size_t plain_at = (n * channels + first) * pixels + p0;
+    const size_t blocked_at = (plane * pixels + p0) * lanes;
     const uint8_t *from = (const uint8_t *)in->data + (block ? plain_at : blocked_at);
     uint8_t *to = (uint8_t *)out->data + (block ? blocked_at : plain_at);
     (void)thread;
-    for (size_t p = 0; p < pixels; p++) {
-        for (size_t l = 0; l < (block ? lanes : real); l++) {
-            if (!block) {
-                to[l * pixels + p] = from[p * lanes + l];
+    if (block && real < lanes) {
+        memset(to, 0, count * lanes);
+    }
+    for (size_t l = 0; l < real; l++) {
+        for (size_t p = 0; p < count; p++) {
+            if (block) {
+                to[p * lanes + l] = from[l * pixels + p];
             } else {
-                to[p * lanes + l] = l < real ? from[l * pixels + p] : 0;
+                to[l * pixels + p] = from[p * lanes + l];
             }
         }
     }
@@ -317,7 +345,7 @@ static squall_status reorder_run(const sq_call *call)
     const squall_tensor *in = &call->step->in[0];
     if (squall_tensor_count(in) > 0) {
         sq_pool_run(call->pool, reorder_piece, (void *)(uintptr_t)call,
-                    (size_t)(sq_cpu_blocks(in) * in->dims[0]));
+                    (size_t)(sq_cpu_blocks(in) * in->dims[0]) * stretches_of(in));
     }
     return SQUALL_OK;
 }

@@ -197,7 +197,8 @@ static void test_scales(void **state)
 }
 
 /* Pooling, repetition, joining and layouts only move or compare. */
-static const int64_t shapes[][4] = {{1, 16, 4, 6}, {2, 8, 2, 2}, {1, 33, 6, 10}, {2, 5, 4, 4}};
+static const int64_t shapes[][4] = {
+    {1, 16, 4, 6}, {2, 8, 2, 2}, {1, 33, 6, 10}, {2, 5, 4, 4}, {1, 17, 70, 66}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static uint8_t byte_at(const squall_tensor *t, int64_t n, int64_t c, int64_t y, int64_t x)
