@@ -240,6 +240,8 @@ def dashboard(browser, address, problems):
     for section in ("ages", "stages", "latencies", "http", "csi", "fss"):
         page.wait_for_selector(f"#{section} svg", timeout=20000)
         expect(re.search(r"\d", page.locator(f"#{section} svg").first.get_attribute("aria-label")), f"{section} says its numbers", page)
+    engine = page.locator("#engines tbody tr").inner_text()
+    expect(engine.split()[:2] == ["drift", "ready"], f"the engine: {engine}", page)
     contrast(page, "dashboard")
     shoot(page, "dashboard")
     page.locator("#language").select_option("zh")

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "squall/engine.h"
+#include "svc/infer/infer.h"
 #include "svc/serve/serve_private.h"
 
 enum { BEAT_S = 15, STOP_STEP_MS = 20 };
@@ -201,8 +202,10 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     serve->limiter = sq_http_limiter_create();
     serve->tiles = sq_tiles_create();
     serve->basemaps = sq_basemaps_create();
+    serve->infer = sq_infer_create();
     if (serve->log == NULL || serve->metrics == NULL || serve->hub == NULL ||
-        serve->limiter == NULL || serve->tiles == NULL || serve->basemaps == NULL) {
+        serve->limiter == NULL || serve->tiles == NULL || serve->basemaps == NULL ||
+        serve->infer == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, "service", "no memory");
         goto done;
     }
@@ -324,6 +327,7 @@ void sq_serve_close(sq_serve **serve)
     sq_http_limiter_destroy(&s->limiter);
     sq_tiles_destroy(&s->tiles);
     sq_basemaps_destroy(&s->basemaps);
+    sq_infer_destroy(&s->infer);
     sq_metrics_destroy(&s->metrics);
     sq_log_destroy(&s->log);
     sq_free(s);

@@ -32,6 +32,7 @@ struct sq_serve {
     sq_http_limiter *limiter;
     struct sq_tiles *tiles;
     struct sq_basemaps *basemaps;
+    struct sq_infer *infer;
     sq_http_server *servers[SQ_SERVE_ADDRESSES];
     size_t server_count;
     double started_s;
@@ -104,6 +105,10 @@ sq_basemaps *sq_basemaps_create(void);
 void sq_basemaps_destroy(sq_basemaps **maps);
 sq_http_handler sq_serve_map_page, sq_serve_status_page, sq_serve_page_file, sq_serve_leaflet,
     sq_serve_basemap;
+sq_http_handler sq_serve_infer_server, sq_serve_infer_live, sq_serve_infer_ready,
+    sq_serve_infer_metadata, sq_serve_infer_config, sq_serve_infer_model_ready,
+    sq_serve_infer_stats, sq_serve_infer, sq_serve_infer_index, sq_serve_infer_load,
+    sq_serve_infer_unload;
 sq_http_handler sq_serve_push, sq_serve_products, sq_serve_product;
 
 #endif /* SQ_SVC_SERVE_SERVE_PRIVATE_H */

@@ -17,6 +17,18 @@
         SQ_HTTP_GET, pattern, run, SQ_ROLE_NONE, tag, summary, parameters, types, 0 \
     }
 
+#define POST(pattern, run, role, summary, types, mb)                               \
+    {                                                                              \
+        SQ_HTTP_POST, pattern, run, role, "Inference", summary, "", types, (mb)*MB \
+    }
+/* What is asked of a model, and of one version of it. */
+#define MODEL(name, run, summary)                                                        \
+    GET("/v2/models/{model}" name, run, "Inference", summary, "", SQ_TYPE_JSON),         \
+        GET("/v2/models/{model}/versions/{version}" name, run, "Inference", summary, "", \
+            SQ_TYPE_JSON)
+#define INFER_TYPES SQ_TYPE_JSON " application/octet-stream"
+#define INFER_MB    256
+
 /* A query of a collection, and the same of one instance of it. */
 #define QUERY(name, run, summary, parameters, types)                                     \
     GET("/collections/{collection}/" name, run, "EDR", summary, parameters, types),      \
@@ -102,6 +114,29 @@ const sq_http_route sq_serve_routes[] = {
          "text/javascript text/css"),
     GET("/regions/{region}/basemap.json", sq_serve_basemap, "Pages",
         "Coasts and borders around a region", "", SQ_TYPE_GEOJSON),
+
+    /* Open Inference Protocol (KServe v2) */
+    GET("/v2", sq_serve_infer_server, "Inference", "The server", "", SQ_TYPE_JSON),
+    GET("/v2/", sq_serve_infer_server, "Inference", "The server", "", SQ_TYPE_JSON),
+    OPEN("/v2/health/live", sq_serve_infer_live, "Inference", "Whether it lives", "", SQ_TYPE_JSON),
+    OPEN("/v2/health/ready", sq_serve_infer_ready, "Inference", "Whether all models are ready", "",
+         SQ_TYPE_JSON),
+    GET("/v2/models/stats", sq_serve_infer_stats, "Inference", "Counts and times of all models", "",
+        SQ_TYPE_JSON),
+    MODEL("", sq_serve_infer_metadata, "What a model takes and gives"),
+    MODEL("/config", sq_serve_infer_config, "Its configuration"),
+    MODEL("/ready", sq_serve_infer_model_ready, "Whether it is ready"),
+    MODEL("/stats", sq_serve_infer_stats, "Its counts and times"),
+    POST("/v2/models/{model}/infer", sq_serve_infer, SQ_ROLE_INFER, "Run a model", INFER_TYPES,
+         INFER_MB),
+    POST("/v2/models/{model}/versions/{version}/infer", sq_serve_infer, SQ_ROLE_INFER,
+         "Run a model of that version", INFER_TYPES, INFER_MB),
+    POST("/v2/repository/index", sq_serve_infer_index, SQ_ROLE_READ, "All models, ready or not",
+         SQ_TYPE_JSON, 1),
+    POST("/v2/repository/models/{model}/load", sq_serve_infer_load, SQ_ROLE_OPERATE,
+         "Open its file anew", SQ_TYPE_JSON, 1),
+    POST("/v2/repository/models/{model}/unload", sq_serve_infer_unload, SQ_ROLE_OPERATE,
+         "Take it out of service", SQ_TYPE_JSON, 1),
 
     /* files */
     GET("/regions/{region}/products", sq_serve_products, "Files", "Forecasts on disk", "limit",

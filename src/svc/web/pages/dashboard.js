@@ -44,6 +44,20 @@
     find('up').textContent = word('up', { time: span(status.uptime_s), now: `${page.day(status.now)} ${page.clock(status.now)} (${page.utc(status.now)})` });
   }
 
+  /* What callers of the inference protocol had run. */
+  function drawEngines(models) {
+    const table = make('table', {}, make('thead', {}, make('tr', {}, ...['engine', 'state', 'inferences', 'failed', 'mean_ms'].map(h => make('th', { scope: 'col' }, word(h))))));
+    const body = make('tbody');
+    for (const m of models) {
+      const s = m.stats.inference_stats, runs = s.compute_infer.count;
+      body.append(make('tr', {}, make('th', { scope: 'row' }, m.name),
+        make('td', { class: m.state === 'READY' ? 'state-current' : 'state-late' }, word(m.state) + (m.reason ? `: ${m.reason}` : '')),
+        make('td', {}, s.success.count), make('td', {}, s.fail.count), make('td', {}, runs ? ms(s.compute_infer.ns / runs / 1e9) : '–')));
+    }
+    table.append(body);
+    find('engines').replaceChildren(models.length ? table : word('none'));
+  }
+
   function drawAges(status) {
     const rows = status.regions.filter(r => r.newest_frame).map(r => ({ name: r.title, value: Math.max(0, r.frame_age_s) / 60, text: (Math.max(0, r.frame_age_s) / 60).toFixed(1) }));
     find('ages').replaceChildren(rows.length ? graph.bars(rows, word('ages')) : word('none'));
@@ -97,6 +111,7 @@
   function draw() {
     if (!last) return;
     drawRegions(last.status);
+    drawEngines(last.models);
     drawAges(last.status);
     drawStages(last.status);
     drawLatencies(last.status);
@@ -107,9 +122,11 @@
 
   async function refresh() {
     try {
-      const [status, skill, metrics] = await Promise.all([page.ask('status'), page.ask('skill'),
-        fetch('metrics', { headers: { Accept: 'text/plain' } }).then(r => r.text())]);
-      last = { status, scores: skill.scores, metrics: readMetrics(metrics) };
+      const [status, skill, index, stats, metrics] = await Promise.all([page.ask('status'), page.ask('skill'),
+        page.ask('v2/repository/index', 'POST'), page.ask('v2/models/stats'), fetch('metrics', { headers: { Accept: 'text/plain' } }).then(r => r.text())]);
+      const of = new Map(stats.model_stats.map(m => [m.name, m]));
+      const models = index.filter(m => of.has(m.name)).map(m => ({ ...m, stats: of.get(m.name) }));
+      last = { status, models, scores: skill.scores, metrics: readMetrics(metrics) };
       find('notice').hidden = true;
       draw();
     } catch (problem) {

@@ -29,7 +29,7 @@ const WORDS = {
     cycles: 'Cycles', failures: 'failed', latency: 'Latency', quality_short: 'Quality', missing: 'Missing', engine: 'Engine',
     ages: 'Age of the newest frame, minutes', stages: 'Newest cycle by stage, seconds', latencies: 'From the last file to the forecast, seconds',
     http: 'Answers over HTTP by time', skill_csi: 'CSI by lead time (0.1 mm/h and more)', skill_fss: 'FSS by lead time', engines: 'Engines', no_scores: 'No scores yet: they come with the frames that follow.',
-    current: 'current', late: 'late', 'no forecast': 'no forecast', wait: 'wait', motion: 'motion', features: 'features', fields: 'fields', total: 'total',
+    READY: 'ready', UNAVAILABLE: 'unavailable', current: 'current', late: 'late', 'no forecast': 'no forecast', wait: 'wait', motion: 'motion', features: 'features', fields: 'fields', total: 'total',
     up: 'Running for {time}; the service\'s clock is {now}', requests: 'requests', inferences: 'Inferences', failed: 'Failed', mean_ms: 'Mean time', none: 'none',
     lead: 'lead time, min', forecasts: 'forecasts', updated: 'updated {time}'
   },
@@ -61,7 +61,7 @@ const WORDS = {
     cycles: '周期', failures: '失败', latency: '延迟', quality_short: '质量', missing: '缺测', engine: '引擎',
     ages: '最新雷达资料时效（分钟）', stages: '最近周期各阶段（秒）', latencies: '从最后一个文件到预报（秒）',
     http: 'HTTP 应答时间分布', skill_csi: '各时效 CSI（0.1 毫米/小时以上）', skill_fss: '各时效 FSS', engines: '引擎', no_scores: '尚无评分：待后续资料到达。',
-    current: '正常', late: '迟到', 'no forecast': '无预报', wait: '等待', motion: '运动', features: '特征', fields: '场', total: '总计',
+    READY: '就绪', UNAVAILABLE: '不可用', current: '正常', late: '迟到', 'no forecast': '无预报', wait: '等待', motion: '运动', features: '特征', fields: '场', total: '总计',
     up: '已运行 {time}；服务时钟 {now}', requests: '次请求', inferences: '推理次数', failed: '失败', mean_ms: '平均时间', none: '无',
     lead: '时效（分钟）', forecasts: '次预报', updated: '更新于 {time}'
   }
@@ -96,8 +96,8 @@ const page = {
     return node;
   },
   /* Ask the server, whatever the browser keeps: news is why we ask. An answer that is no 2xx becomes an error with its words. */
-  async ask(address) {
-    const answer = await fetch(address, { headers: { Accept: 'application/json' }, cache: 'no-cache' });
+  async ask(address, method = 'GET') {
+    const answer = await fetch(address, { method, headers: { Accept: 'application/json' }, cache: 'no-cache' });
     const text = await answer.text();
     if (!answer.ok) {
       let why = answer.status + '';
