@@ -118,44 +118,24 @@ typedef struct run {
 static void write_value(const squall_tensor *t, size_t i, sq_json *json)
 {
     const unsigned char *at = (const unsigned char *)t->data + i * squall_dtype_size(t->dtype);
+    const size_t size = squall_dtype_size(t->dtype);
+    const bool has_sign = t->dtype == SQUALL_I8 || t->dtype == SQUALL_I16 || t->dtype == SQUALL_I32;
     int64_t whole = 0;
-    uint8_t u8;
-    uint16_t u16;
-    uint32_t u32;
-    int8_t i8;
-    int16_t i16;
-    int32_t i32;
-    switch (t->dtype) {
-    case SQUALL_F32:
+    if (t->dtype == SQUALL_F32) {
         sq_json_real(json, NULL, (double)((const float *)t->data)[i], 9);
         return;
-    case SQUALL_F64:
+    }
+    if (t->dtype == SQUALL_F64) {
         sq_json_real(json, NULL, ((const double *)t->data)[i], 17);
         return;
-    case SQUALL_BOOL:
+    }
+    if (t->dtype == SQUALL_BOOL) {
         sq_json_bool(json, NULL, *at != 0);
         return;
-    case SQUALL_U8:
-        memcpy(&u8, at, sizeof u8), whole = u8;
-        break;
-    case SQUALL_U16:
-        memcpy(&u16, at, sizeof u16), whole = u16;
-        break;
-    case SQUALL_U32:
-        memcpy(&u32, at, sizeof u32), whole = u32;
-        break;
-    case SQUALL_I8:
-        memcpy(&i8, at, sizeof i8), whole = i8;
-        break;
-    case SQUALL_I16:
-        memcpy(&i16, at, sizeof i16), whole = i16;
-        break;
-    case SQUALL_I32:
-        memcpy(&i32, at, sizeof i32), whole = i32;
-        break;
-    default:
-        memcpy(&whole, at, sizeof whole);
-        break;
+    }
+    memcpy(&whole, at, size); /* little-endian, as all hosts that we build for */
+    if (has_sign && (at[size - 1] & 0x80) != 0) {
+        whole -= (int64_t)1 << (8 * size);
     }
     sq_json_int(json, NULL, whole);
 }
