@@ -109,6 +109,7 @@ sq_http_handler sq_serve_infer_server, sq_serve_infer_live, sq_serve_infer_ready
     sq_serve_infer_metadata, sq_serve_infer_config, sq_serve_infer_model_ready,
     sq_serve_infer_stats, sq_serve_infer, sq_serve_infer_index, sq_serve_infer_load,
     sq_serve_infer_unload;
+sq_http_handler sq_serve_rainviewer_maps, sq_serve_rainviewer_tile, sq_serve_rainviewer_coverage;
 sq_http_handler sq_serve_push, sq_serve_products, sq_serve_product;
 
 #endif /* SQ_SVC_SERVE_SERVE_PRIVATE_H */

@@ -106,6 +106,18 @@ const sq_http_route sq_serve_routes[] = {
     GET("/tileMatrixSets/WebMercatorQuad", sq_serve_matrix_set, "Tiles",
         "OGC API - Tiles: the tile matrix set", "f", SQ_TYPE_JSON),
 
+    /* RainViewer's v2 interface */
+    GET("/public/weather-maps.json", sq_serve_rainviewer_maps, "RainViewer",
+        "Times of the first region that has a forecast, or of one, and their tiles", "region",
+        SQ_TYPE_JSON),
+    GET("/regions/{region}/public/weather-maps.json", sq_serve_rainviewer_maps, "RainViewer",
+        "The same of one region", "", SQ_TYPE_JSON),
+    GET("/rainviewer/{region}/{instance}/{time}/{size}/{z}/{x}/{y}/{colour}/{options}.png",
+        sq_serve_rainviewer_tile, "RainViewer",
+        "A tile by its numbers, or around {x}, a latitude, and {y}, a longitude", "", SQ_TYPE_PNG),
+    GET("/v2/coverage/0/{size}/{z}/{x}/{y}/0/0_0.png", sq_serve_rainviewer_coverage, "RainViewer",
+        "Where no radar looks", "region", SQ_TYPE_PNG),
+
     /* for people: the pages are open, what they ask for is not */
     OPEN("/map", sq_serve_map_page, "Pages", "The map", "", PAGE),
     OPEN("/dashboard", sq_serve_status_page, "Pages", "How the service does", "", PAGE),
