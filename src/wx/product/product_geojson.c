@@ -57,6 +57,15 @@ static void write_lines(const char *kind, const box *b, const sq_lines *lines, s
     sq_json_end_object(out);
 }
 
+/* GSHHG counts from 0 to 360: every line goes to where the box is. */
+static void turn_near(const box *b, sq_lines *lines)
+{
+    const double middle = 0.5 * (b->west + b->east);
+    for (size_t i = 0; i < lines->count; i++) {
+        lines->column[i] -= 360.0 * rint((lines->column[i] - middle) / 360.0); /* a break stays */
+    }
+}
+
 void sq_coasts_write(const char *folder, double west, double south, double east, double north,
                      sq_json *out)
 {
@@ -64,6 +73,8 @@ void sq_coasts_write(const char *folder, double west, double south, double east,
     const box b = {west, south, east, north};
     sq_lines coasts = {0}, borders = {0};
     sq_coasts_read(folder, &extent, &coasts, &borders);
+    turn_near(&b, &coasts);
+    turn_near(&b, &borders);
     sq_json_object(out, NULL);
     sq_json_text(out, "type", "FeatureCollection");
     sq_json_array(out, "features");

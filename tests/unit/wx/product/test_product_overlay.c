@@ -229,6 +229,9 @@ static void test_coasts(void **state)
         "4.99992,51.0001],[10,60]]]}},{\"type\":\"Feature\",\"properties\":{\"kind\":\"border\"},"
         "\"geometry\":{\"type\":\"MultiLineString\",\"coordinates\":[]}}]}");
     sq_json_free(&json);
+    sq_coasts_write("product_coasts", 352.0, 49.0, 372.0, 52.0, &json); /* the same, a turn on */
+    assert_non_null(strstr(json.text.data, "[[[360,50],[365,51.0001],[370,60]]]"));
+    sq_json_free(&json);
 
     static const coast_file bad[] = {
         {0, 1, 0, 3, 3, 3},  /* an island in a lake */
