@@ -4,8 +4,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/size.h"
+
+enum { HUGE_PAGE = 2 << 20 };
 
 static atomic_long fail_at = -1;
 static atomic_long allocations = 0;
@@ -38,6 +41,21 @@ void *sq_alloc_raw(size_t count, size_t size)
     }
     bytes = sq_round_up(bytes > 0 ? bytes : 1, SQ_ALIGNMENT);
     return aligned_alloc(SQ_ALIGNMENT, bytes);
+}
+
+void *sq_alloc_huge(size_t count, size_t size)
+{
+    size_t bytes;
+    void *pointer;
+    if (!sq_mul_size(count, size, &bytes) || bytes < HUGE_PAGE) {
+        return sq_alloc_raw(count, size);
+    }
+    if (must_fail() || posix_memalign(&pointer, HUGE_PAGE, bytes) != 0) {
+        return NULL;
+    }
+    /* Only advice, and only for pages that are ours as a whole. */
+    (void)madvise(pointer, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return pointer;
 }
 
 void *sq_alloc(size_t count, size_t size)

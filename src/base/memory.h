@@ -13,6 +13,10 @@ void *sq_alloc(size_t count, size_t size);
 /** The same without zeroing, for buffers that are filled at once. */
 void *sq_alloc_raw(size_t count, size_t size);
 
+/** The same for what is large and used all the time: in huge pages, where the system gives them, so
+ * that fewer addresses have to be looked up. */
+void *sq_alloc_huge(size_t count, size_t size);
+
 /** Grow a buffer from sq_alloc() from `old_count` to `new_count` items, the new part zeroed. NULL
  * leaves the old buffer as it was. */
 void *sq_regrow(void *old, size_t old_count, size_t new_count, size_t size);

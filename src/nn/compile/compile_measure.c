@@ -140,7 +140,7 @@ squall_status sq_measure_run(void *self, const sq_step *step, const sq_candidate
     }
     b->packed = sq_alloc(tactic->packed_bytes, 1);
     b->state = sq_alloc(tactic->state_bytes, 1);
-    b->scratch = sq_alloc_raw(tactic->scratch_bytes, 1);
+    b->scratch = sq_alloc_huge(tactic->scratch_bytes, 1);
     if (!made || b->packed == NULL || b->state == NULL || b->scratch == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, step->name, "no memory to time '%s'", tactic->name);
         goto done;

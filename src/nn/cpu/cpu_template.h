@@ -22,6 +22,7 @@ static __attribute__((noinline)) void activate_tile(const sq_conv_tile *t, int p
 /* ------------------------------------------------------------------ convolution
  * All sums of a tile stay in registers over the whole reduction. Input is broadcast from memory at
  * constant displacements from one pointer, so nothing is packed but the weights. */
+#define AHEAD 1024 /* floats of weights that are fetched before they are used */
 KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks, const int step)
 {
     vf sum[SQ_CONV_MAX_PIXELS][2];
@@ -42,6 +43,15 @@ KERNEL void conv_tile(const sq_conv_tile *t, const int pixels, const int blocks,
             for (int32_t x = 0; x < t->taps_x; x++, tap += t->in_tap) {
 #pragma GCC unroll 1
                 for (int32_t c = 0; c < channels; c++) {
+                    /* Weights and the next block of input come from beyond the second-level
+                     * cache; a run of them is too short for the processor to see. */
+                    __builtin_prefetch(weights + AHEAD);
+                    if (blocks > 1 && LANES == 16) {
+                        __builtin_prefetch(weights + AHEAD + LANES);
+                    }
+                    if (c < pixels) {
+                        __builtin_prefetch(tap + t->in_plane + c * step * LANES);
+                    }
                     const vf w0 = vf_load(weights);
                     const vf w1 = blocks > 1 ? vf_load(weights + LANES) : w0;
                     weights += LANES * blocks;

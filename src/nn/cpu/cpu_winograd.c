@@ -310,7 +310,7 @@ static void lean_panel_job(void *arg, size_t index, int thread)
     const sq_winograd *s = r->state;
     const size_t lanes = (size_t)s->kernels->lanes;
     const int32_t panel = (int32_t)index, blocks = sq_winograd_panel_blocks(s, panel);
-    const size_t width = (size_t)blocks * lanes, point = LEAN_CHANNELS * width;
+    const size_t width = (size_t)blocks * lanes, point = s->lean_point;
     const float *in = r->call->scratch;
     float *points = (float *)r->call->scratch + s->in_floats +
                     (s->m_floats + s->weight_floats) * (size_t)thread;

@@ -54,6 +54,7 @@ typedef struct sq_winograd {
     size_t in_point, m_point; /* floats between points: of transformed input and of sums */
     size_t in_floats, m_floats, weight_floats; /* of one thread's parts of the scratch memory */
     size_t point;                              /* floats between points of packed weights */
+    size_t lean_point;                         /* and of those that are transformed in a run */
     size_t bias;                               /* offset in the packed constants, floats */
 } sq_winograd;
 

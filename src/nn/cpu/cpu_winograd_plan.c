@@ -130,7 +130,8 @@ static void fill_sizes(sq_winograd *s, int threads)
     s->m_point = skew(2 * (size_t)s->sub_panels * (size_t)s->most * cell);
     s->in_floats = POINTS * s->in_point;
     s->m_floats = POINTS * s->m_point;
-    s->weight_floats = s->lean ? (size_t)POINTS * SQ_WINOGRAD_LEAN_CHANNELS * 2 * cell : 0;
+    s->lean_point = skew((size_t)SQ_WINOGRAD_LEAN_CHANNELS * 2 * cell);
+    s->weight_floats = s->lean ? POINTS * s->lean_point : 0;
     s->point = (size_t)s->channels * (size_t)s->out_blocks * (size_t)s->phase_count * cell;
     s->bias = (s->lean ? 9u : (size_t)POINTS) * s->point;
 }

@@ -312,8 +312,8 @@ static squall_status fill_context(maker *make, squall_error *err)
                                       &context->on, err));
     }
     /* Not zeroed: pages come when they are first written to. */
-    context->arena = sq_alloc_raw(on_device ? 0 : context->plan->arena_bytes, 1);
-    context->scratch = sq_alloc_raw(on_device ? 0 : make->scratch_bytes, 1);
+    context->arena = sq_alloc_huge(on_device ? 0 : context->plan->arena_bytes, 1);
+    context->scratch = sq_alloc_huge(on_device ? 0 : make->scratch_bytes, 1);
     context->states = sq_alloc(make->state_bytes, 1);
     if (context->arena == NULL || context->scratch == NULL || context->states == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, context->engine->file.name,
