@@ -6,12 +6,57 @@
 #include <sodium.h>
 
 #include "base/fail.h"
+#include "base/hash_many.h"
+#include "base/processor.h"
 
 _Static_assert(SQ_HASH_BYTES == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
 
 void sq_hash(const void *bytes, size_t size, unsigned char *out)
 {
     crypto_hash_sha256(out, bytes, size);
+}
+
+#if defined(__x86_64__)
+typedef void hash_lanes(const unsigned char *const *data, size_t bytes,
+                        unsigned char (*out)[SQ_HASH_BYTES]);
+
+/* The messages that fill the lanes, and what is left when it fills at least a third of them. */
+static size_t hash_wide(hash_lanes *hash, size_t lanes, const unsigned char *const *data,
+                        size_t count, size_t size, unsigned char (*out)[SQ_HASH_BYTES])
+{
+    size_t done = 0;
+    for (; count - done >= lanes; done += lanes) {
+        hash(data + done, size, out + done);
+    }
+    const size_t left = count - done;
+    if (3 * left >= lanes) {
+        const unsigned char *some[16];
+        unsigned char made[16][SQ_HASH_BYTES];
+        for (size_t l = 0; l < lanes; l++) {
+            some[l] = data[done + (l < left ? l : 0)];
+        }
+        hash(some, size, made);
+        memcpy(out + done, made, left * sizeof made[0]);
+        done = count;
+    }
+    return done;
+}
+#endif
+
+void sq_hash_many(const unsigned char *const *data, size_t count, size_t size,
+                  unsigned char (*out)[SQ_HASH_BYTES])
+{
+    size_t done = 0;
+#if defined(__x86_64__)
+    if (size % 64 == 0 && sq_cpu_can(SQ_ISA_AVX512)) {
+        done = hash_wide(sq_hash_lanes_avx512, 16, data, count, size, out);
+    } else if (size % 64 == 0 && sq_cpu_can(SQ_ISA_AVX2)) {
+        done = hash_wide(sq_hash_lanes_avx2, 8, data, count, size, out);
+    }
+#endif
+    for (; done < count; done++) {
+        sq_hash(data[done], size, out[done]);
+    }
 }
 
 char *sq_hash_format(const unsigned char *hash, char *text)

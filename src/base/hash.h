@@ -13,6 +13,11 @@
 /** SHA-256 of `size` bytes into `out`, SQ_HASH_BYTES. */
 void sq_hash(const void *bytes, size_t size, unsigned char *out);
 
+/** SHA-256 of `count` messages of `size` bytes each, several at a time where the processor can:
+ * out[i] is that of data[i]. */
+void sq_hash_many(const unsigned char *const *data, size_t count, size_t size,
+                  unsigned char (*out)[SQ_HASH_BYTES]);
+
 /** A hash in hexadecimal, SQ_HASH_TEXT bytes with the end; returns `text`. */
 char *sq_hash_format(const unsigned char *hash, char *text);
 

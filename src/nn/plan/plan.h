@@ -146,9 +146,11 @@ SQUALL_MUST_USE squall_status sq_engine_read(const unsigned char *bytes, size_t 
                                              squall_error *err);
 
 /** Hold the chunks that `bytes` weights at `offset` lie in against their hashes, each once.
+ * @param pool  shares the work; NULL: the caller alone
  * Threads: calls may run side by side. */
 SQUALL_MUST_USE squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offset,
-                                                      uint64_t bytes, squall_error *err);
+                                                      uint64_t bytes, sq_pool *pool,
+                                                      squall_error *err);
 
 void sq_engine_free(sq_engine_file *file);
 

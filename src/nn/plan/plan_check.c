@@ -199,7 +199,7 @@ static squall_status check_types(checker *check, uint32_t s, squall_tensor *in, 
         const sq_plan_value *value = &plan->values[step->in[i]];
         const size_t bytes = squall_tensor_bytes(&value->type);
         if (value->home == SQ_HOME_CONST && bytes <= SQ_LIMIT_SHAPE_BYTES) {
-            SQ_TRY(sq_engine_check_weights(check->file, value->offset, bytes, err));
+            SQ_TRY(sq_engine_check_weights(check->file, value->offset, bytes, NULL, err));
         }
         if (value->home == SQ_HOME_DROPPED && step->packed_bytes == 0) {
             return FAIL_STEP(s, "input %" PRIu32 " was dropped, but nothing is packed", i);

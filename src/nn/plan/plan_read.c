@@ -75,29 +75,76 @@ static squall_status read_weights(reader *read, squall_error *err)
     return SQUALL_OK;
 }
 
+/* Chunks first..last-1 of an engine's weights, some at a time. */
+enum { TOGETHER = 16 };
+typedef struct check_run {
+    const sq_engine_file *file;
+    uint64_t first, last;
+    atomic_uint_fast64_t wrong; /* the lowest chunk that is; UINT64_MAX: none */
+} check_run;
+
+static uint64_t chunk_size(const sq_engine_file *file, uint64_t chunk)
+{
+    const uint64_t left = file->weight_bytes - chunk * SQ_ENGINE_CHUNK_BYTES;
+    return left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES;
+}
+
+static void judge_chunk(check_run *run, uint64_t chunk, const unsigned char *hash)
+{
+    if (memcmp(hash, run->file->chunk_hashes + chunk * SQ_HASH_BYTES, SQ_HASH_BYTES) == 0) {
+        atomic_store_explicit(&run->file->chunk_checked[chunk], 1, memory_order_release);
+        return;
+    }
+    uint_fast64_t lowest = atomic_load(&run->wrong);
+    while (chunk < lowest && !atomic_compare_exchange_weak(&run->wrong, &lowest, chunk)) {
+    }
+}
+
+static void check_chunks(void *arg, size_t index, int thread)
+{
+    check_run *run = arg;
+    const unsigned char *data[TOGETHER] = {NULL};
+    unsigned char hashes[TOGETHER][SQ_HASH_BYTES];
+    uint64_t chunks[TOGETHER], count = 0;
+    const uint64_t start = run->first + (uint64_t)index * TOGETHER;
+    (void)thread;
+    for (uint64_t c = start; c < run->last && c < start + TOGETHER; c++) {
+        const unsigned char *at = run->file->weights + c * SQ_ENGINE_CHUNK_BYTES;
+        if (atomic_load_explicit(&run->file->chunk_checked[c], memory_order_acquire) != 0) {
+            continue;
+        }
+        if (chunk_size(run->file, c) < SQ_ENGINE_CHUNK_BYTES) { /* the last one */
+            sq_hash(at, chunk_size(run->file, c), hashes[0]);
+            judge_chunk(run, c, hashes[0]);
+            continue;
+        }
+        data[count] = at;
+        chunks[count++] = c;
+    }
+    sq_hash_many(data, count, SQ_ENGINE_CHUNK_BYTES, hashes);
+    for (uint64_t i = 0; i < count; i++) {
+        judge_chunk(run, chunks[i], hashes[i]);
+    }
+}
+
 squall_status sq_engine_check_weights(const sq_engine_file *file, uint64_t offset, uint64_t bytes,
-                                      squall_error *err)
+                                      sq_pool *pool, squall_error *err)
 {
     if (bytes == 0) {
         return SQUALL_OK;
     }
-    for (uint64_t chunk = offset / SQ_ENGINE_CHUNK_BYTES;
-         chunk <= (offset + bytes - 1) / SQ_ENGINE_CHUNK_BYTES; chunk++) {
-        if (atomic_load_explicit(&file->chunk_checked[chunk], memory_order_acquire) != 0) {
-            continue;
-        }
-        const uint64_t at = chunk * SQ_ENGINE_CHUNK_BYTES;
-        const uint64_t left = file->weight_bytes - at;
-        unsigned char hash[SQ_HASH_BYTES];
-        sq_hash(file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
-                hash);
-        if (memcmp(hash, file->chunk_hashes + chunk * SQ_HASH_BYTES, sizeof hash) != 0) {
-            return sq_fail(err, SQUALL_E_CORRUPT, file->name,
-                           "its weights do not match their hash in chunk %" PRIu64
-                           "; copy or build the engine again",
-                           chunk);
-        }
-        atomic_store_explicit(&file->chunk_checked[chunk], 1, memory_order_release);
+    check_run run = {.file = file,
+                     .first = offset / SQ_ENGINE_CHUNK_BYTES,
+                     .last = (offset + bytes - 1) / SQ_ENGINE_CHUNK_BYTES + 1,
+                     .wrong = UINT64_MAX};
+    sq_pool_run(pool, check_chunks, &run,
+                (size_t)((run.last - run.first + TOGETHER - 1) / TOGETHER));
+    const uint64_t wrong = atomic_load(&run.wrong);
+    if (wrong != UINT64_MAX) {
+        return sq_fail(err, SQUALL_E_CORRUPT, file->name,
+                       "its weights do not match their hash in chunk %" PRIu64
+                       "; copy or build the engine again",
+                       wrong);
     }
     return SQUALL_OK;
 }

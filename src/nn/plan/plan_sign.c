@@ -137,7 +137,7 @@ static squall_status check_whole(const unsigned char *bytes, size_t size, const 
 {
     sq_engine_file file;
     SQ_TRY(sq_engine_read(bytes, size, name, &file, err));
-    const squall_status status = sq_engine_check_weights(&file, 0, file.weight_bytes, err);
+    const squall_status status = sq_engine_check_weights(&file, 0, file.weight_bytes, NULL, err);
     sq_engine_free(&file);
     return status;
 }

@@ -60,19 +60,49 @@ static void count_tensors(const sq_plan *plan, uint32_t *steps, size_t *tensors)
     }
 }
 
-/* The weights that a step reads must be what was written. */
-static squall_status check_weights(const squall_context *context, const sq_plan_step *step,
-                                   squall_error *err)
+/* A stretch of the weights that steps read; neighbours become one, so that many chunks are looked
+ * at together. */
+typedef struct stretch {
+    uint64_t first, last;
+} stretch;
+
+static squall_status need_weights(const squall_context *context, stretch *held, uint64_t offset,
+                                  uint64_t bytes, squall_error *err)
 {
-    const sq_engine_file *file = &context->engine->file;
-    for (uint32_t i = 0; i < step->in_count; i++) {
-        const sq_plan_value *value = &context->plan->values[step->in[i]];
-        if (value->home == SQ_HOME_CONST) {
-            SQ_TRY(sq_engine_check_weights(file, value->offset, squall_tensor_bytes(&value->type),
-                                           err));
-        }
+    const stretch had = *held;
+    if (bytes == 0 || (offset >= had.first && offset + bytes <= had.last)) {
+        return SQUALL_OK;
     }
-    return sq_engine_check_weights(file, step->packed_offset, step->packed_bytes, err);
+    if (had.last > had.first && offset >= had.first && offset <= had.last + SQ_ALIGNMENT) {
+        held->last = offset + bytes > had.last ? offset + bytes : had.last;
+        return SQUALL_OK;
+    }
+    *held = (stretch){offset, offset + bytes};
+    return sq_engine_check_weights(&context->engine->file, had.first, had.last - had.first,
+                                   context->pool, err);
+}
+
+/* The weights that steps read must be what was written. */
+static squall_status check_weights(const squall_context *context, squall_error *err)
+{
+    const sq_plan *plan = context->plan;
+    stretch held = {0, 0};
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        const sq_plan_step *step = &plan->steps[s];
+        if (!sq_runtime_needed(plan, step)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < step->in_count; i++) {
+            const sq_plan_value *value = &plan->values[step->in[i]];
+            if (value->home == SQ_HOME_CONST) {
+                SQ_TRY(need_weights(context, &held, value->offset,
+                                    squall_tensor_bytes(&value->type), err));
+            }
+        }
+        SQ_TRY(need_weights(context, &held, step->packed_offset, step->packed_bytes, err));
+    }
+    return sq_engine_check_weights(&context->engine->file, held.first, held.last - held.first,
+                                   context->pool, err);
 }
 
 static squall_status restore_steps(maker *make, squall_error *err)
@@ -87,7 +117,6 @@ static squall_status restore_steps(maker *make, squall_error *err)
         squall_tensor in[SQ_MAX_INPUTS], out[SQ_MAX_OUTPUTS];
         bound *made = &context->steps[b];
         sq_tactic *tactic = &make->tactics[b++];
-        SQ_TRY(check_weights(context, &plan->steps[s], err));
         SQ_TRY(sq_runtime_restore(&context->engine->file, plan, s, context->threads, in, out,
                                   &made->step, tactic, err));
         memcpy(tensors, in, made->step.in_count * sizeof *in);
@@ -305,6 +334,10 @@ static squall_status fill_context(maker *make, squall_error *err)
 {
     squall_context *context = make->context;
     SQ_TRY(take_memory(make, err));
+    if (context->threads > 1) {
+        SQ_TRY(sq_pool_create(context->threads, &context->pool, err));
+    }
+    SQ_TRY(check_weights(context, err));
     SQ_TRY(restore_steps(make, err));
     const bool on_device = context->engine->on_device;
     if (on_device) {
@@ -321,8 +354,8 @@ static squall_status fill_context(maker *make, squall_error *err)
                        "of state",
                        context->plan->arena_bytes, make->scratch_bytes, make->state_bytes);
     }
-    if (context->threads > 1 && !on_device) {
-        SQ_TRY(sq_pool_create(context->threads, &context->pool, err));
+    if (on_device) {
+        sq_pool_destroy(&context->pool); /* it has checked the weights; the rest runs there */
     }
     SQ_TRY(bind_steps(make, err));
     fill_times(context);

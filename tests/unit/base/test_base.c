@@ -171,12 +171,46 @@ static void test_hash(void **state)
                         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* Many messages at once have the hashes that libsodium gives each; on every instruction set that
+ * SQUALL_CPU asks for. */
+static void test_hash_many(void **state)
+{
+    (void)state;
+    enum { MOST = 37, LONGEST = 4096 };
+    static unsigned char bytes[MOST][LONGEST], out[MOST + 1][SQ_HASH_BYTES];
+    static const size_t sizes[] = {0, 1, 64, 100, 128, 4096};
+    const unsigned char *data[MOST];
+    uint32_t seed = 5;
+    for (size_t i = 0; i < MOST; i++) {
+        data[i] = bytes[i];
+        for (size_t j = 0; j < LONGEST; j++) {
+            seed = seed * 1664525u + 1013904223u;
+            bytes[i][j] = (unsigned char)(seed >> 24);
+        }
+    }
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (size_t count = 0; count <= MOST; count++) {
+            memset(out, 0xab, sizeof out);
+            sq_hash_many(data, count, sizes[s], out);
+            for (size_t i = 0; i <= MOST; i++) {
+                unsigned char want[SQ_HASH_BYTES];
+                memset(want, 0xab, sizeof want);
+                if (i < count) {
+                    sq_hash(data[i], sizes[s], want);
+                }
+                assert_memory_equal(out[i], want, sizeof want);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_time),        cmocka_unit_test(test_size),
-        cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_hash),        cmocka_unit_test(test_notes_and_text),
+        cmocka_unit_test(test_hash_many),      cmocka_unit_test(test_time),
+        cmocka_unit_test(test_size),           cmocka_unit_test(test_atomic_file),
+        cmocka_unit_test(test_pool),           cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_notes_and_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

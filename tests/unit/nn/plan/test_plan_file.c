@@ -27,7 +27,7 @@ static squall_status read_all(const unsigned char *bytes, size_t size, squall_er
     sq_engine_file file;
     squall_status status = sq_engine_read(bytes, size, "test.sqe", &file, err);
     if (status == SQUALL_OK) {
-        status = sq_engine_check_weights(&file, 0, file.weight_bytes, err);
+        status = sq_engine_check_weights(&file, 0, file.weight_bytes, NULL, err);
         sq_engine_free(&file);
     }
     return status;
@@ -77,7 +77,7 @@ static void test_round_trip(void **state)
     assert_memory_equal(back.weights, weights, 128);
     assert_int_equal((uintptr_t)back.weights % SQ_ALIGNMENT, 0);
     assert_int_equal((back.weights - bytes) % SQ_ENGINE_PAGE_BYTES, 0);
-    assert_int_equal(sq_engine_check_weights(&back, 0, 128, &err), SQUALL_OK);
+    assert_int_equal(sq_engine_check_weights(&back, 0, 128, NULL, &err), SQUALL_OK);
     assert_int_equal(sq_engine_write(&back, &again, &again_size, &err), SQUALL_OK);
     assert_int_equal(size, again_size);
     assert_memory_equal(bytes, again, size);
@@ -571,10 +571,11 @@ static void test_chunks(void **state)
     assert_int_equal(read_all(bytes, size, &err), SQUALL_OK);
     bytes[size - large + 2 * (size_t)SQ_ENGINE_CHUNK_BYTES + 5] ^= 1;
     assert_int_equal(sq_engine_read(bytes, size, "test.sqe", &back, &err), SQUALL_OK);
-    assert_int_equal(sq_engine_check_weights(&back, 0, 2 * SQ_ENGINE_CHUNK_BYTES, &err), SQUALL_OK);
-    assert_int_equal(sq_engine_check_weights(&back, 3 * SQ_ENGINE_CHUNK_BYTES, 128, &err),
+    assert_int_equal(sq_engine_check_weights(&back, 0, 2 * SQ_ENGINE_CHUNK_BYTES, NULL, &err),
                      SQUALL_OK);
-    assert_int_equal(sq_engine_check_weights(&back, 2 * SQ_ENGINE_CHUNK_BYTES - 1, 2, &err),
+    assert_int_equal(sq_engine_check_weights(&back, 3 * SQ_ENGINE_CHUNK_BYTES, 128, NULL, &err),
+                     SQUALL_OK);
+    assert_int_equal(sq_engine_check_weights(&back, 2 * SQ_ENGINE_CHUNK_BYTES - 1, 2, NULL, &err),
                      SQUALL_E_CORRUPT);
     assert_non_null(strstr(err.text, "chunk 2"));
     sq_engine_free(&back);
