@@ -96,9 +96,9 @@ typedef struct request {
     double tune_s;
     int32_t threads;
     cli_list shapes, profiles, buckets;
-    bool json, explain, strict;
     const char *dump;
     squall_explanation *explanation;
+    bool json, explain, strict, no_winograd;
     cli_input input;
     cli_samples_options calibrate;
     double min_psnr_db, max_csi_loss;
@@ -162,6 +162,7 @@ static squall_status build(const request *want, const char *model, squall_build_
     if (want->dump != NULL) {
         SQ_TRY(cli_folder_make(want->dump, err));
     }
+    options.no_winograd = want->no_winograd;
     SQ_TRY(read_shapes(want, &room, &options, err));
     if (want->memory_limit != NULL &&
         !cli_bytes_parse("memory-limit", want->memory_limit, &options.memory_limit_bytes)) {
@@ -297,6 +298,9 @@ static int run(int argc, char **argv)
         {.name = "tactics-strict",
          .flag = &want.strict,
          .help = "measure nothing; refuse when the file lacks a time"},
+        {.name = "no-winograd",
+         .flag = &want.no_winograd,
+         .help = "convolutions as plain sums: slower, and more exact in the last digits"},
         {.name = "device",
          .argument = "cpu|ref|cuda:0|cuda:sm_90a",
          .text = &want.device,

@@ -122,6 +122,9 @@ static char *describe(const squall_build_options *options)
     sq_text text = {0};
     sq_text_add(&text, "squall build --device %s --threads %" PRId32, options->device,
                 options->threads);
+    if (options->no_winograd) {
+        sq_text_add(&text, " --no-winograd");
+    }
     for (size_t i = 0; i < options->shape_count; i++) {
         add_shape(&text, &options->shapes[i]);
     }

@@ -48,6 +48,17 @@ uint32_t sq_candidates_list(const sq_backend *const *backends, const sq_step *st
     return count;
 }
 
+uint32_t sq_candidates_without(sq_candidate *candidates, uint32_t count, const char *word)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strstr(candidates[i].tactic.name, word) == NULL) {
+            candidates[left++] = candidates[i];
+        }
+    }
+    return left;
+}
+
 /* The backend that is wanted comes first in the list; the others stand in when it has nothing. */
 squall_status sq_choose_by_cost(void *self, const sq_step *step, sq_candidate *candidates,
                                 uint32_t count, uint32_t *chosen, squall_error *err)

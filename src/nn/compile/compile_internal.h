@@ -75,6 +75,9 @@ typedef struct sq_candidate {
 uint32_t sq_candidates_list(const sq_backend *const *backends, const sq_step *step, int threads,
                             const bool *output, sq_candidate *out, sq_reason *why);
 
+/** Leave out candidates with `word` in their tactic's name; returns how many are left. */
+uint32_t sq_candidates_without(sq_candidate *candidates, uint32_t count, const char *word);
+
 /** Keep them with the step that was made of one of them; false when there is no memory. */
 bool sq_candidates_keep(const sq_candidate *candidates, uint32_t count, const sq_reason *why,
                         sq_plan_step *step);
@@ -95,6 +98,7 @@ typedef struct sq_lowering {
     const sq_backend
         *backends[SQ_LOWER_BACKENDS]; /* the one that is wanted, then the fall-back; or NULL */
     int threads;
+    bool no_winograd; /* tactics of that name are left out */
     sq_weights *weights;
     sq_choose *choose;   /* NULL: by cost */
     void *chooser;       /* its `self` */

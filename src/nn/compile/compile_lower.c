@@ -172,6 +172,9 @@ static squall_status choose(lower *work, const sq_step *step, const bool *output
     made->chosen = 0;
     made->count =
         sq_candidates_list(how->backends, step, how->threads, output, made->all, &made->why);
+    if (how->no_winograd) {
+        made->count = sq_candidates_without(made->all, made->count, "winograd");
+    }
     if (made->count == 0) {
         return SQUALL_OK;
     }

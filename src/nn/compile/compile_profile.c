@@ -64,9 +64,11 @@ static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool s
     if (job->quant != NULL) {
         SQ_TRY(sq_quant_apply(graph, job->quant, err));
     }
+    /* What a convolution joins is read by Winograd's way alone. */
+    const bool join = job->options->no_winograd == 0;
     return !job->optimise || job->apart || gpu
                ? SQUALL_OK
-               : sq_graph_fuse(graph, sq_ref_evaluate, seen, notes, err);
+               : sq_graph_fuse(graph, join, sq_ref_evaluate, seen, notes, err);
 }
 
 squall_status sq_compile_prepare(const sq_compile_job *job, uint32_t profile, sq_batch which,
@@ -127,6 +129,7 @@ static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose 
     }
     sq_lowering how = {.backends = {make->cpu, make->target->gpu ? NULL : &sq_ref_backend},
                        .threads = make->job->options->threads,
+                       .no_winograd = make->job->options->no_winograd != 0,
                        .weights = make->weights,
                        .choose = choose,
                        .chooser = chooser,

@@ -88,6 +88,7 @@ static squall_status refit(const sq_engine_file *old, const char *model_path,
     options.device = old->device != NULL ? "cpu" : "ref";
     options.threads = old->threads;
     options.recipe = old->recipe;
+    options.no_winograd = old->command != NULL && strstr(old->command, " --no-winograd") != NULL;
     squall_input_shape *shapes = list_shapes(old, &options.shape_count);
     if (shapes == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, old->name, "no memory for its shapes");

@@ -187,8 +187,8 @@ SQUALL_MUST_USE squall_status sq_graph_optimise_integers(sq_graph *graph,
                                                          const sq_graph_watch *watch,
                                                          squall_notes *notes, squall_error *err);
 
-/** Then those that make one node of several, in the same way. */
-SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
+/** Then those that make one node of several, once; sq_pass_join only with `join`. */
+SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph_evaluate *evaluate,
                                             const sq_graph_watch *watch, squall_notes *notes,
                                             squall_error *err);
 

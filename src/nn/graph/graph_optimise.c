@@ -80,7 +80,7 @@ squall_status sq_graph_optimise_integers(sq_graph *graph, sq_graph_evaluate *eva
     return optimise(graph, evaluate, true, watch, notes, err);
 }
 
-squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
+squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph_evaluate *evaluate,
                             const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
 {
     static const struct {
@@ -93,7 +93,7 @@ squall_status sq_graph_fuse(sq_graph *graph, sq_graph_evaluate *evaluate,
         {sq_pass_join, "pass join", "convolutions read what was put together before them"},
         {sq_pass_depth, "pass depth", "depthwise convolutions became one with the 1 x 1 behind"},
     };
-    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
+    for (size_t i = join ? 0 : 1; i < sizeof passes / sizeof passes[0]; i++) {
         uint32_t changes = 0;
         SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
         if (changes == 0) {
