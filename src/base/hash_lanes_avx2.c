@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #define LANES      8
 #define HASH_LANES sq_hash_lanes_avx2
-#include "base/hash_lanes.h"
+#include "base/hash_template.h"
 #else
 typedef int sq_hash_no_avx2; /* ISO C wants something in a file */
 #endif

@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #define LANES      16
 #define HASH_LANES sq_hash_lanes_avx512
-#include "base/hash_lanes.h"
+#include "base/hash_template.h"
 #else
 typedef int sq_hash_no_avx512; /* ISO C wants something in a file */
 #endif

@@ -93,8 +93,11 @@ squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph_evaluate *evalu
         {sq_pass_join, "pass join", "convolutions read what was put together before them"},
         {sq_pass_depth, "pass depth", "depthwise convolutions became one with the 1 x 1 behind"},
     };
-    for (size_t i = join ? 0 : 1; i < sizeof passes / sizeof passes[0]; i++) {
+    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
         uint32_t changes = 0;
+        if (passes[i].run == sq_pass_join && !join) {
+            continue;
+        }
         SQ_TRY(passes[i].run(graph, evaluate, &changes, err));
         if (changes == 0) {
             continue;

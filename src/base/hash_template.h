@@ -1,5 +1,5 @@
-/* base/hash_lanes.h - SHA-256 (FIPS 180-4) of several messages of one length side by side, a lane
- * of a vector each.
+/* base/hash_template.h - SHA-256 (FIPS 180-4) of several messages of one length side by side, a
+ * lane of a vector each.
  *
  * The including file defines LANES and HASH_LANES, the name of the function. */
 #include <stdint.h>
