@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/cuda/cuda_driver.h"
 #include "nn/tensor/tensor.h"
 
 static _Thread_local long long sq_fake_thread;
@@ -34,7 +35,7 @@ static inline unsigned short sq_to_half(float f)
 #include "nn/cuda/kernels/cuda_kernels.cuh"
 
 enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_FOUND = 500, NO_IMAGE = 200 };
-enum { RECORDED = 4096, ARGS = 512 };
+enum { RECORDED = 4096, ARGS = sizeof(sq_cuda_wg_args) };
 #define SHIFT ((uint64_t)1 << 62)
 
 /* ---- Memory ---- */
@@ -239,36 +240,207 @@ EXPORT int cuFuncSetAttribute(void *function, int attribute, int value)
     return OK;
 }
 
+/* ---- The wgmma kernel: tiles, loads and taps as its table says, one number after another. ---- */
+
+/* What this driver makes of a view. */
+typedef struct seen {
+    uint64_t base, size[4], stride[3];
+    uint32_t box[4];
+} seen;
+_Static_assert(sizeof(seen) <= sizeof(sq_cuda_view), "a view is opaque, but not endless");
+
+EXPORT int cuTensorMapEncodeTiled(void *out, int type, unsigned rank, void *base,
+                                  const unsigned long long *size, const unsigned long long *stride,
+                                  const unsigned *box, const unsigned *each, int interleave,
+                                  int swizzle, int promotion, int fill)
+{
+    seen view = {.base = (uint64_t)(uintptr_t)base};
+    bool good = type == 6 && rank == 4 && interleave == 0 && swizzle == 3 && promotion <= 3 &&
+                fill == 0 && view.base % 16 == 0 && box[0] * 2 <= 128;
+    for (int i = 0; i < 4; i++) {
+        view.size[i] = size[i];
+        view.box[i] = box[i];
+        good = good && size[i] > 0 && box[i] > 0 && box[i] <= 256 && each[i] == 1;
+    }
+    for (int i = 0; i < 3; i++) {
+        view.stride[i] = stride[i];
+        good = good && stride[i] % 16 == 0;
+    }
+    memset(out, 0, sizeof(sq_cuda_view));
+    memcpy(out, &view, sizeof view);
+    return good ? OK : INVALID;
+}
+
+/* A number of a view; NULL outside of it. */
+static sq_half *number_at(const sq_cuda_view *from, int c, int x, int y, int n)
+{
+    seen view;
+    memcpy(&view, from, sizeof view);
+    if (c < 0 || x < 0 || y < 0 || n < 0 || (uint64_t)c >= view.size[0] ||
+        (uint64_t)x >= view.size[1] || (uint64_t)y >= view.size[2] || (uint64_t)n >= view.size[3]) {
+        return NULL;
+    }
+    return real(view.base + 2 * (uint64_t)c + (uint64_t)x * view.stride[0] +
+                    (uint64_t)y * view.stride[1] + (uint64_t)n * view.stride[2],
+                2);
+}
+
+/* The 64 channels that a tap meets for column `i`, row `j` of the pixels. */
+static void tile_numbers(const sq_cuda_wg_args *args, const sq_cuda_load *load, int tap, int pitch,
+                         int c0, const int *corner, int i, int j, float *out)
+{
+    const int y = corner[1] + load->dy + load->row[tap] / pitch + j;
+    const int x = corner[0] + load->dx + load->row[tap] % pitch + i;
+    const sq_half *from = number_at(&args->in[load->view], c0, x, y, corner[2]);
+    seen view;
+    memcpy(&view, &args->in[load->view], sizeof view);
+    for (int c = 0; c < 64; c++) {
+        out[c] = from != NULL && (uint64_t)(c0 + c) < view.size[0] ? sq_from_half(from[c]) : 0.0f;
+    }
+}
+
+static float wg_sums[128][32][16]; /* [output][row][column] */
+
+/* Add what one tap gives: 64 channels times `cot` outputs. */
+static void wg_step(const sq_cuda_wg_args *args, const sq_cuda_load *load, int tap, int c0,
+                    const uint16_t *image, int bh, int cot, int border, const int *corner)
+{
+    static float weights[128][64];
+    for (int row = 0; row < cot; row++) {
+        for (int c = 0; c < 64; c++) {
+            weights[row][c] = sq_from_half(image[row * 64 + ((c / 8) ^ (row & 7)) * 8 + c % 8]);
+        }
+    }
+    for (int j = 0; j < bh; j++) {
+        for (int i = 0; i < SQ_WG_WIDTH(cot); i++) {
+            float x[64];
+            tile_numbers(args, load, tap, SQ_WG_PITCH(cot, border), c0, corner, i, j, x);
+            for (int row = 0; row < cot; row++) {
+                float sum[8] = {0};
+                for (int c = 0; c < 64; c++) {
+                    sum[c % 8] += weights[row][c] * x[c];
+                }
+                for (int k = 0; k < 8; k++) {
+                    wg_sums[row][j][i] += sum[k];
+                }
+            }
+        }
+    }
+}
+
+/* Finish and store one output channel of a tile, and the largest of each 2 x 2 of it. */
+static void wg_store(const sq_cuda_wg_args *args, int phase, int o, float made[32][16], int bh,
+                     int width, const int *corner)
+{
+    for (int j = 0; j < bh; j++) {
+        for (int i = 0; i < width; i++) {
+            const float x = made[j][i] + args->bias[o];
+            sq_half *to = number_at(&args->out[phase], o, corner[0] + i, corner[1] + j, corner[2]);
+            made[j][i] = args->relu ? (x < 0 ? 0 : x) : fmaxf(x, args->slope * x);
+            if (to != NULL) {
+                *to = sq_to_half(made[j][i]);
+            }
+        }
+    }
+    for (int j = 0; j < bh && args->with_pooled; j += 2) {
+        for (int i = 0; i < width; i += 2) {
+            sq_half *to =
+                number_at(&args->pooled, o, (corner[0] + i) / 2, (corner[1] + j) / 2, corner[2]);
+            if (to != NULL) {
+                *to = sq_to_half(fmaxf(fmaxf(made[j][i], made[j][i + 1]),
+                                       fmaxf(made[j + 1][i], made[j + 1][i + 1])));
+            }
+        }
+    }
+}
+
+/* One tile of one block of outputs. */
+static void wg_tile(const sq_cuda_wg_args *args, int bh, int cot, int border, int phase, int part,
+                    const int *corner)
+{
+    const uint16_t *image =
+        (const uint16_t *)args->weights +
+        (size_t)(args->first[phase] + part * args->steps[phase]) * (size_t)cot * 64;
+    memset(wg_sums, 0, sizeof wg_sums);
+    for (int g = 0; g < args->groups; g++) {
+        const sq_cuda_loads *loads = &args->group[phase][g];
+        for (int chunk = 0; chunk < loads->chunks; chunk++) {
+            for (int l = 0; l < loads->loads; l++) {
+                for (int t = 0; t < loads->load[l].taps; t++, image += cot * 64) {
+                    wg_step(args, &loads->load[l], t, chunk * 64, image, bh, cot, border, corner);
+                }
+            }
+        }
+    }
+    for (int row = 0; row < cot; row++) {
+        if (number_at(&args->out[phase], part * cot + row, 0, 0, 0) != NULL) {
+            wg_store(args, phase, part * cot + row, wg_sums[row], bh, SQ_WG_WIDTH(cot), corner);
+        }
+    }
+}
+
+static void conv_wg(const sq_cuda_wg_args *args, int bh, int cot, int border)
+{
+    for (int n = 0; n < args->n; n++) {
+        for (int ty = 0; ty < args->tiles_y; ty++) {
+            for (int tx = 0; tx < args->tiles_x; tx++) {
+                const int corner[3] = {tx * SQ_WG_WIDTH(cot), ty * bh, n};
+                for (int p = 0; p < args->phases; p++) {
+                    for (int b = 0; b < args->blocks; b++) {
+                        wg_tile(args, bh, cot, border, p, b, corner);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* A number that a tap reads, of the sources beside each other. */
+static float source_number(const sq_cuda_conv_args *args, bool half, long long n, int y, int x,
+                           int c)
+{
+    const bool second = c >= args->in_pitch;
+    const int up = second ? args->up2 : args->up, pitch = second ? args->in2_pitch : args->in_pitch;
+    const void *from = second ? args->in2 : args->in;
+    const long long at = ((n * (args->h >> up) + (y >> up)) * (args->w >> up) + (x >> up)) * pitch +
+                         (second ? c - args->in_pitch : c);
+    return half ? sq_from_half(((const sq_half *)from)[at]) : ((const float *)from)[at];
+}
+
+/* Where a tap reads; false: nowhere. */
+static bool tap_place(const sq_cuda_conv_args *args, int oy, int ox, int t, int *y, int *x)
+{
+    *y = oy * args->stride_y + t / args->taps_x * args->dilation_y - args->pad_y;
+    *x = ox * args->stride_x + t % args->taps_x * args->dilation_x - args->pad_x;
+    if (args->transposed) {
+        *y = oy + args->pad_y - t / args->taps_x * args->dilation_y;
+        *x = ox + args->pad_x - t % args->taps_x * args->dilation_x;
+        if (*y < 0 || *x < 0 || *y % args->stride_y != 0 || *x % args->stride_x != 0) {
+            return false;
+        }
+        *y /= args->stride_y;
+        *x /= args->stride_x;
+    }
+    return *y >= 0 && *y < args->h && *x >= 0 && *x < args->w;
+}
+
 /* A tile kernel's work as a plain loop: what it reads and writes, not how. */
 static void conv_matrix(const sq_cuda_conv_args *args, bool half)
 {
-    for (long long p = 0; p < args->pixels; p++) {
+    const int each = args->in_pitch + args->in2_pitch;
+    const long long pixels = (long long)args->n * args->out_h * args->out_w;
+    for (long long p = 0; p < pixels; p++) {
         const int ox = (int)(p % args->out_w), oy = (int)(p / args->out_w % args->out_h);
         const long long n = p / args->out_w / args->out_h;
         for (int o = 0; o < args->out_pitch; o++) {
             float sum = o < args->out_channels ? args->bias[o] : 0.0f;
             for (int t = 0; t < args->taps_y * args->taps_x && o < args->out_channels; t++) {
-                int y = oy * args->stride_y + t / args->taps_x * args->dilation_y - args->pad_y;
-                int x = ox * args->stride_x + t % args->taps_x * args->dilation_x - args->pad_x;
-                if (args->transposed) {
-                    y = oy + args->pad_y - t / args->taps_x * args->dilation_y;
-                    x = ox + args->pad_x - t % args->taps_x * args->dilation_x;
-                    if (y < 0 || x < 0 || y % args->stride_y != 0 || x % args->stride_x != 0) {
-                        continue;
-                    }
-                    y /= args->stride_y;
-                    x /= args->stride_x;
-                }
-                if (y < 0 || y >= args->h || x < 0 || x >= args->w) {
-                    continue;
-                }
-                const long long from = ((n * args->h + y) * args->w + x) * args->in_pitch;
-                const long long row = (long long)o * args->weight_pitch + t * args->in_pitch;
-                for (int c = 0; c < args->in_pitch; c++) {
-                    sum += half ? sq_from_half(((const sq_half *)args->in)[from + c]) *
-                                      sq_from_half(((const sq_half *)args->weights)[row + c])
-                                : ((const float *)args->in)[from + c] *
-                                      ((const float *)args->weights)[row + c];
+                int y, x;
+                const long long row = (long long)o * args->weight_pitch + t * each;
+                for (int c = 0; tap_place(args, oy, ox, t, &y, &x) && c < each; c++) {
+                    const float w = half ? sq_from_half(((const sq_half *)args->weights)[row + c])
+                                         : ((const float *)args->weights)[row + c];
+                    sum += source_number(args, half, n, y, x, c) * w;
                 }
             }
             const float out = o < args->out_channels ? sq_act(sum, args->act) : 0.0f;
@@ -278,6 +450,18 @@ static void conv_matrix(const sq_cuda_conv_args *args, bool half)
                 ((float *)args->out)[p * args->out_pitch + o] = out;
             }
         }
+    }
+    const int h = args->out_h / 2, w = args->out_w / 2, pitch = args->out_pitch;
+    for (long long p = 0; args->pooled != NULL && p < (long long)args->n * h * w * pitch; p++) {
+        const long long c = p % pitch, x = p / pitch % w, y = p / pitch / w % h;
+        const long long n = p / pitch / w / h;
+        float most = -INFINITY;
+        for (int k = 0; k < 4; k++) {
+            const long long from =
+                ((n * args->out_h + 2 * y + k / 2) * args->out_w + 2 * x + k % 2) * pitch + c;
+            most = fmaxf(most, sq_from_half(((const sq_half *)args->out)[from]));
+        }
+        ((sq_half *)args->pooled)[p] = sq_to_half(most);
     }
 }
 
@@ -313,8 +497,20 @@ static void follow(const void *address_at)
         follow(&args.weights);             \
         follow(&args.bias);                \
         follow(&args.out);                 \
+        follow(&args.in2);                 \
+        follow(&args.pooled);              \
         conv_matrix(&args, half);          \
         return OK;                         \
+    }
+
+#define WGMMA(bh, cot, border)                     \
+    case NUMBER_conv_wg_##bh##_##cot##_##border: { \
+        sq_cuda_wg_args args;                      \
+        memcpy(&args, bytes, sizeof args);         \
+        follow(&args.weights);                     \
+        follow(&args.bias);                        \
+        conv_wg(&args, bh, cot, border);           \
+        return OK;                                 \
     }
 
 static int run_kernel(int number, long long threads, const unsigned char *bytes)
@@ -326,6 +522,20 @@ static int run_kernel(int number, long long threads, const unsigned char *bytes)
         SIMPLE(map_f16_f32, sq_cuda_map_args, &args.a, &args.b, &args.out)
         SIMPLE(conv_direct_f32, sq_cuda_conv_args, &args.in, &args.weights, &args.bias, &args.out)
         SIMPLE(conv_direct_f16, sq_cuda_conv_args, &args.in, &args.weights, &args.bias, &args.out)
+        SIMPLE(depth_f32, sq_cuda_depth_args, &args.in, &args.weights, &args.bias, &args.out)
+        SIMPLE(depth_f16, sq_cuda_depth_args, &args.in, &args.weights, &args.bias, &args.out)
+        SIMPLE(few_f32, sq_cuda_few_args, &args.in, &args.in2, &args.weights, &args.bias, &args.out)
+        SIMPLE(few_f16, sq_cuda_few_args, &args.in, &args.in2, &args.weights, &args.bias, &args.out)
+        SIMPLE(spot_f32, sq_cuda_few_args, &args.in, &args.in2, &args.weights, &args.bias,
+               &args.out)
+        SIMPLE(spot_f16, sq_cuda_few_args, &args.in, &args.in2, &args.weights, &args.bias,
+               &args.out)
+        SIMPLE(planes_f32, sq_cuda_planes_args, &args.in, &args.out)
+        SIMPLE(planes_f16, sq_cuda_planes_args, &args.in, &args.out)
+        SIMPLE(gates_f32, sq_cuda_gates_args, &args.gates, &args.state, &args.fresh, &args.out,
+               &args.cell)
+        SIMPLE(gates_f16, sq_cuda_gates_args, &args.gates, &args.state, &args.fresh, &args.out,
+               &args.cell)
         SIMPLE(pool_f32, sq_cuda_pool_args, &args.in, &args.out)
         SIMPLE(pool_f16, sq_cuda_pool_args, &args.in, &args.out)
         SIMPLE(resize_f32, sq_cuda_resize_args, &args.in, &args.table, &args.out)
@@ -339,6 +549,9 @@ static int run_kernel(int number, long long threads, const unsigned char *bytes)
         SIMPLE(gemm_f32, sq_cuda_gemm_args, &args.a, &args.b, &args.c, &args.out)
         SIMPLE(gemm_f16, sq_cuda_gemm_args, &args.a, &args.b, &args.c, &args.out)
         TILE(conv_tile_f32, false)
+        TILE(conv_first_16, true)
+        TILE(conv_first_32, true)
+        TILE(conv_first_64, true)
         TILE(conv_mma_128x128, true)
         TILE(conv_mma_128x64, true)
         TILE(conv_mma_128x32, true)
@@ -346,6 +559,8 @@ static int run_kernel(int number, long long threads, const unsigned char *bytes)
         TILE(conv_mma_64x64, true)
         TILE(conv_mma_64x32, true)
         TILE(conv_mma_32x32, true)
+#include "nn/cuda/cuda_wgmma.inc"
+#undef WGMMA
     default:
         return INVALID;
     }
@@ -366,18 +581,17 @@ typedef struct graph {
 
 static graph *recording; /* NULL: launches run at once */
 
-EXPORT int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
-                          unsigned by, unsigned bz, unsigned shared, void *stream, void **params,
-                          void **extra)
+EXPORT int cuLaunchKernelEx(const sq_cu_launch *how, void *function, void **params, void **extra)
 {
     const kernel *which = function;
-    launched now = {.number = which->number, .threads = (long long)gx * gy * gz * bx * by * bz};
-    (void)shared;
-    (void)stream;
-    if (extra != NULL || gx == 0 || gy == 0 || gz == 0 || bx * by * bz > 1024) {
+    const long long threads = (long long)how->grid_x * how->grid_y * how->grid_z * how->block_x *
+                              how->block_y * how->block_z;
+    launched now = {.number = which->number, .threads = threads};
+    if (extra != NULL || threads == 0 || how->block_x * how->block_y * how->block_z > 1024 ||
+        how->shared > 232448 || how->stream == NULL) {
         return INVALID;
     }
-    memcpy(now.args, params[0], sizeof(sq_cuda_map_args)); /* the longest there are */
+    memcpy(now.args, params[0], sizeof now.args); /* as long as the longest there are */
     if (recording == NULL) {
         return run_kernel(now.number, now.threads, now.args);
     }

@@ -184,7 +184,7 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
     SQ_TRY_GOTO(sq_compile_profiles_build(job, &target, &weights, &file, err));
     SQ_TRY_GOTO(name_file(job, &target, &file, err));
     if (file.device != NULL) {
-        SQ_TRY_GOTO(sq_compile_kernels(&target, &kernels, &kernel_bytes, err));
+        SQ_TRY_GOTO(sq_compile_kernels(&target, &file, &kernels, &kernel_bytes, err));
     }
     file.kernels = kernels;
     file.kernel_bytes = kernel_bytes;

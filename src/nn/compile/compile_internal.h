@@ -162,9 +162,12 @@ typedef struct sq_target {
 SQUALL_MUST_USE squall_status sq_compile_target(const squall_build_options *options, sq_target *out,
                                                 squall_error *err);
 
-/** The kernels of a GPU as machine code, given (sq_free); none for other targets. */
-SQUALL_MUST_USE squall_status sq_compile_kernels(const sq_target *target, unsigned char **kernels,
-                                                 size_t *bytes, squall_error *err);
+/** The kernels of a GPU as machine code, given (sq_free), for the device plans of `file`; none for
+ * other targets. */
+SQUALL_MUST_USE squall_status sq_compile_kernels(const sq_target *target,
+                                                 const sq_engine_file *file,
+                                                 unsigned char **kernels, size_t *bytes,
+                                                 squall_error *err);
 
 /* ---- The whole. ---- */
 

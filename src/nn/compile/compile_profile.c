@@ -123,7 +123,9 @@ static squall_status prepare(const maker *make, uint32_t profile, sq_batch which
 static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose *choose,
                                   void *chooser, bool speak, pair *made, squall_error *err)
 {
+    uint32_t changes = 0;
     if (make->target->half) {
+        SQ_TRY(sq_graph_to_blocks(graph, &changes, err));
         SQ_TRY(sq_graph_to_half(graph, speak ? make->job->notes : NULL, err));
         SQ_TRY(sq_graph_infer(graph, sq_ref_evaluate, err));
     }

@@ -74,8 +74,39 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
     return SQUALL_OK;
 }
 
-squall_status sq_compile_kernels(const sq_target *target, unsigned char **kernels, size_t *bytes,
-                                 squall_error *err)
+/* Whether a step of the plans before this one has its tactic. */
+static bool seen_before(const sq_engine_file *file, uint32_t profile, uint32_t step)
 {
-    return target->gpu ? sq_rtc_build(target->isa, kernels, bytes, err) : SQUALL_OK;
+    const char *tactic = file->device[profile].steps[step].tactic;
+    for (uint32_t p = 0; p <= profile; p++) {
+        const uint32_t end = p < profile ? file->device[p].step_count : step;
+        for (uint32_t s = 0; s < end; s++) {
+            if (strcmp(file->device[p].steps[s].tactic, tactic) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+squall_status sq_compile_kernels(const sq_target *target, const sq_engine_file *file,
+                                 unsigned char **kernels, size_t *bytes, squall_error *err)
+{
+    sq_text wanted = {0};
+    if (!target->gpu) {
+        return SQUALL_OK;
+    }
+    sq_text_add(&wanted, "/* for the tactics of one engine */\n");
+    for (uint32_t p = 0; p < file->profile_count; p++) {
+        for (uint32_t s = 0; s < file->device[p].step_count; s++) {
+            if (!seen_before(file, p, s)) {
+                sq_cuda_wanted(file->device[p].steps[s].tactic, &wanted);
+            }
+        }
+    }
+    const squall_status status =
+        wanted.failed ? sq_fail(err, SQUALL_E_MEMORY, target->isa, "no memory for its kernels")
+                      : sq_rtc_build(target->isa, wanted.data, kernels, bytes, err);
+    sq_text_free(&wanted);
+    return status;
 }

@@ -14,6 +14,10 @@ extern const sq_backend sq_cuda_backend;
  * runs there. Of the same id and name. */
 const sq_backend *sq_cuda_backend_for(int capability);
 
+/** What the kernels' sources are to be compiled with for an engine with a step of `tactic`: a line
+ * for each kernel that is made for a tactic alone. NULL: for every tactic there is. */
+void sq_cuda_wanted(const char *tactic, sq_text *out);
+
 /** One GPU. */
 typedef struct sq_cuda_info {
     char name[128];

@@ -59,7 +59,111 @@ typedef struct sq_cuda_conv_args {
     int weight_pitch;        /* numbers from one output channel's weights to the next's */
     long long pixels;        /* n * out_h * out_w */
     sq_cuda_act act;
+    /* Of tensor-core tiles alone: channels behind those of `in`, and what is given beside `out`. */
+    const void *in2;        /* NULL: none */
+    void *pooled;           /* largest of 2 x 2; then pixels come window by window; NULL: none */
+    int in2_pitch, up, up2; /* 1: rows and columns of `in` (of `in2`) count twice */
 } sq_cuda_conv_args;
+
+/* Depthwise convolution, or with a multiple of each channel: eight output channels of four pixels
+ * beside each other a thread. Weights [tap][output channel, rounded up to 8]. */
+typedef struct sq_cuda_depth_args {
+    const void *in, *weights;
+    const float *bias;
+    void *out;
+    int n, h, w, in_pitch, out_h, out_w, out_pitch, out_channels, multiple; /* 1 or 2 */
+    int taps_y, pad_y, pad_x;
+    long long strips; /* n * out_h * ceil(out_w / 4) */
+    sq_cuda_act act;
+} sq_cuda_depth_args;
+
+/* Convolution of few channels. Weights [tap][channel of both sources][output channel, rounded up to
+ * 8]. */
+typedef struct sq_cuda_few_args {
+    const void *in, *in2, *weights;
+    const float *bias;
+    void *out;
+    int n, h, w, out_h, out_w, out_pitch, out_channels;
+    int own[2], pitch[2]; /* of each source: channels, rounded up to 8; 0 for none */
+    int taps_y, taps_x, stride_y, stride_x, pad_y, pad_x;
+    long long strips; /* n * out_h * ceil(out_w / 4) */
+    sq_cuda_act act;
+} sq_cuda_few_args;
+
+/* [n][channels][plane] to [n][plane][channels, rounded up to 8]. */
+typedef struct sq_cuda_planes_args {
+    const void *in;
+    void *out;
+    int channels, pitch, plane;
+    long long pixels; /* n * plane */
+} sq_cuda_planes_args;
+
+/* Gates of recurrent cells: op_shape_gates.c has the formulas. */
+enum { SQ_CUDA_LSTM = 0, SQ_CUDA_GRU_RESET, SQ_CUDA_GRU_UPDATE };
+typedef struct sq_cuda_gates_args {
+    const void *gates, *state, *fresh; /* fresh: NULL but for an update */
+    void *out, *cell;                  /* cell: of an LSTM; either may be NULL */
+    long long pixels;
+    int gates_pitch, pitch, channels, kind, squash;
+    int part[4]; /* first channel of each part */
+} sq_cuda_gates_args;
+
+/* Convolution by wgmma (sm_90a). A tile is `bh` rows of 8 pixels and 128 output channels, or of 16
+ * pixels and 64; `border` more rows and columns of input are loaded with it. All sizes in bytes. */
+#define SQ_WG_WIDTH(cot)            ((cot) == 64 ? 16 : 8)
+#define SQ_WG_PITCH(cot, border)    (SQ_WG_WIDTH(cot) + (border))
+#define SQ_WG_BOX(bh, cot, border)  (SQ_WG_PITCH(cot, border) * ((bh) + (border)) * 128)
+#define SQ_WG_TILE(bh, cot, border) ((SQ_WG_BOX(bh, cot, border) + 1023) / 1024 * 1024)
+#define SQ_WG_WEIGHTS(cot)          ((cot)*128)
+#define SQ_WG_STAGED                8192 /* eight rows of eight pixels of 64 channels */
+#define SQ_WG_POOLED                2048
+#define SQ_WG_STAGING               (4 * SQ_WG_STAGED + 4 * SQ_WG_POOLED)
+#define SQ_WG_ROOM                  (232448 - 1024 - SQ_WG_STAGING)
+#define SQ_WG_LESS(a, b)            ((a) < (b) ? (a) : (b))
+#define SQ_WG_TILES(bh, cot, border) \
+    SQ_WG_LESS((SQ_WG_ROOM - 4 * SQ_WG_WEIGHTS(cot)) / SQ_WG_TILE(bh, cot, border), 4)
+#define SQ_WG_STAGES(bh, cot, border)                                                      \
+    SQ_WG_LESS((SQ_WG_ROOM - SQ_WG_TILES(bh, cot, border) * SQ_WG_TILE(bh, cot, border)) / \
+                   SQ_WG_WEIGHTS(cot),                                                     \
+               8)
+#define SQ_WG_SHARED(bh, cot, border)                                     \
+    (SQ_WG_TILES(bh, cot, border) * SQ_WG_TILE(bh, cot, border) +         \
+     SQ_WG_STAGES(bh, cot, border) * SQ_WG_WEIGHTS(cot) + SQ_WG_STAGING + \
+     8 * (2 * (SQ_WG_TILES(bh, cot, border) + SQ_WG_STAGES(bh, cot, border)) + 1))
+
+/* How the copy engine sees a tensor: filled in by the driver when a launch is made. */
+typedef struct sq_cuda_view {
+    unsigned long long words[16];
+} __attribute__((aligned(64))) sq_cuda_view;
+
+enum { SQ_WG_IN = 5, SQ_WG_OUT = 4, SQ_WG_LOADS = 4, SQ_WG_TAPS = 9, SQ_WG_GROUPS = 2 };
+
+/* A tile of input, which serves so many taps: where it lies, and the row of the tile at which each
+ * tap's first pixel is. */
+typedef struct sq_cuda_load {
+    signed char view, dx, dy, taps;
+    unsigned char row[SQ_WG_TAPS];
+} sq_cuda_load;
+
+/* Loads that repeat for every 64 channels of a source. */
+typedef struct sq_cuda_loads {
+    short chunks, loads;
+    sq_cuda_load load[SQ_WG_LOADS];
+} sq_cuda_loads;
+
+/* Outputs come in 1 or 4 phases: every pixel, or those of one row and column parity. Weights are
+ * images of shared memory, 64 channels of `cot` outputs each: [phase][block of outputs][step]. */
+typedef struct sq_cuda_wg_args {
+    sq_cuda_view in[SQ_WG_IN], out[SQ_WG_OUT], pooled;
+    const void *weights;
+    const float *bias;
+    int phases, groups, blocks, tiles_x, tiles_y, n;
+    int steps[4], first[4]; /* of each phase: steps of a tile; step at which its weights begin */
+    int late;               /* steps that the first warpgroup is ahead, so that ends alternate */
+    int with_pooled, relu;
+    float slope; /* of negative numbers: 0 is ReLU, 1 none */
+    sq_cuda_loads group[4][SQ_WG_GROUPS];
+} sq_cuda_wg_args;
 
 /* Windows: largest number or mean. */
 typedef struct sq_cuda_pool_args {
@@ -95,6 +199,7 @@ typedef struct sq_cuda_reduce_args {
     long long outer, rows;
     int slices, inner, pitch; /* pitch: from one row to the next of `in` */
     int largest;              /* 0: sum */
+    int lanes, wide;          /* see the kernels */
     float scale;              /* of a sum, at the last stage */
     sq_cuda_act act;
 } sq_cuda_reduce_args;

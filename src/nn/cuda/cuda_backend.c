@@ -7,9 +7,7 @@
 #include "nn/cuda/cuda_internal.h"
 
 static const sq_cuda_op *const groups[] = {sq_cuda_ops_map, sq_cuda_ops_conv, sq_cuda_ops_window,
-                                           sq_cuda_ops_reduce};
-
-#define EVERY_CAPABILITY 1000
+                                           sq_cuda_ops_reduce, sq_cuda_ops_gates};
 
 void sq_cuda_tactic(sq_tactic *tactic, const char *what, size_t launches)
 {
@@ -129,7 +127,7 @@ static const sq_cuda_op *find(const sq_step *step, const char *name, sq_tactic *
 {
     static const float nothing[16];
     squall_tensor in[SQ_MAX_INPUTS];
-    sq_tactic all[SQ_MAX_TACTICS];
+    sq_tactic all[SQ_CUDA_MOST];
     const sq_cuda_op *op = NULL;
     sq_step view = *step;
     if (step->in_count > 0) {
@@ -141,7 +139,7 @@ static const sq_cuda_op *find(const sq_step *step, const char *name, sq_tactic *
         }
     }
     view.in = in;
-    const size_t count = list(&view, EVERY_CAPABILITY, all, &op, why);
+    const size_t count = list(&view, SQ_CUDA_EVERY_CAPABILITY, all, &op, why);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(all[i].name, name) == 0) {
             *tactic = all[i];
@@ -149,6 +147,17 @@ static const sq_cuda_op *find(const sq_step *step, const char *name, sq_tactic *
         }
     }
     return NULL;
+}
+
+/* The best guesses, as many as the compiler takes. */
+static size_t tactics(const sq_step *step, int capability, sq_tactic *out, sq_reason *why)
+{
+    const sq_cuda_op *op = NULL;
+    sq_tactic all[SQ_CUDA_MOST];
+    size_t count = list(step, capability, all, &op, why);
+    count = count < SQ_MAX_TACTICS ? count : SQ_MAX_TACTICS;
+    memcpy(out, all, count * sizeof *all);
+    return count;
 }
 
 static squall_status restore(const sq_step *step, const char *name, int threads, sq_tactic *out,
@@ -208,9 +217,8 @@ static squall_status (*runner(const sq_step *step, const sq_tactic *tactic))(con
     static size_t tactics_##symbol(const sq_step *step, int threads, sq_tactic *out, \
                                    sq_reason *why)                                   \
     {                                                                                \
-        const sq_cuda_op *op = NULL;                                                 \
         (void)threads;                                                               \
-        return list(step, capability, out, &op, why);                                \
+        return tactics(step, capability, out, why);                                  \
     }                                                                                \
     linkage const sq_backend symbol = {                                              \
         .id = SQ_BACKEND_CUDA,                                                       \
@@ -222,7 +230,7 @@ static squall_status (*runner(const sq_step *step, const sq_tactic *tactic))(con
         .bind = bind,                                                                \
         .runner = runner,                                                            \
     }
-BACKEND(sq_cuda_backend, , EVERY_CAPABILITY);
+BACKEND(sq_cuda_backend, , SQ_CUDA_EVERY_CAPABILITY);
 BACKEND(simple, static, 0);
 BACKEND(turing, static, 75);
 BACKEND(ampere, static, 80);

@@ -6,12 +6,12 @@
 #include "nn/cuda/cuda_internal.h"
 
 /* Numbers of CUdevice_attribute, and of other enumerations of the driver's ABI. */
-enum { PROCESSORS = 16, MAJOR = 75, MINOR = 76 };
+enum { PROCESSORS = 16, MAJOR = 75, MINOR = 76, MOST_SHARED = 8 };
 enum { NON_BLOCKING = 1, CAPTURE_THREAD = 1 };
 
 struct sq_device {
     sq_cuda_driver driver;
-    int device;
+    int device, capability, processors;
     void *context, *stream, *module, *graph;
     void *functions[SQ_CUDA_KERNELS]; /* NULL: not in the module */
     sq_cu_address *taken;             /* owned, [taken_count] */
@@ -21,11 +21,14 @@ struct sq_device {
 
 static const struct {
     const char *symbol;
-    int capability;
+    int capability, shared; /* shared: bytes beyond what every kernel may have, or 0 */
 } kernels[SQ_CUDA_KERNELS] = {
-#define KERNEL(name, capability) {"sq_" #name, capability},
+#define KERNEL(name, capability) {"sq_" #name, capability, 0},
+#define WGMMA(bh, cot, border) \
+    {"sq_conv_wg_" #bh "_" #cot "_" #border, 90, SQ_WG_SHARED(bh, cot, border)},
 #include "nn/cuda/cuda_kernels.inc"
 #undef KERNEL
+#undef WGMMA
 };
 
 bool sq_cuda_fits(const char *isa, int capability)
@@ -110,6 +113,8 @@ static squall_status find_device(sq_device *device, const char *isa, squall_erro
         SQ_TRY(describe(driver, i, &info, err));
         if (sq_cuda_fits(isa, info.capability)) {
             CU_TRY(driver, driver->device_get(&device->device, i), "no such GPU");
+            device->capability = info.capability;
+            device->processors = info.processors;
             return SQUALL_OK;
         }
         snprintf(there, sizeof there, "%.100s (sm_%d)", info.name, info.capability);
@@ -133,6 +138,10 @@ static squall_status load(sq_device *device, const void *image, squall_error *er
                                "the engine's kernels lack '%s': build it again with this squall",
                                kernels[k].symbol);
             }
+        } else if (kernels[k].shared > 0) {
+            CU_TRY(driver,
+                   driver->function_set(device->functions[k], MOST_SHARED, kernels[k].shared),
+                   "shared memory of a kernel");
         }
     }
     return SQUALL_OK;
@@ -309,15 +318,16 @@ static double seconds(sq_device *device, size_t from, size_t to)
                : 0;
 }
 
-static const void *address_of(const sq_cuda_patch *patch, const sq_call *call)
+static const void *address_of(sq_cuda_source source, uint32_t index, uint64_t offset,
+                              const sq_call *call)
 {
     const void *base = NULL;
-    switch (patch->source) {
+    switch (source) {
     case SQ_CUDA_INPUT:
-        base = call->step->in[patch->index].data;
+        base = call->step->in[index].data;
         break;
     case SQ_CUDA_OUTPUT:
-        base = call->step->out[patch->index].data;
+        base = call->step->out[index].data;
         break;
     case SQ_CUDA_PACKED:
         base = call->packed;
@@ -326,7 +336,25 @@ static const void *address_of(const sq_cuda_patch *patch, const sq_call *call)
         base = call->scratch;
         break;
     }
-    return (const char *)base + patch->offset;
+    return (const char *)base + offset;
+}
+
+/* How the copy engine is to see a tensor, into the arguments. */
+static squall_status add_view(const sq_cuda_driver *driver, const sq_cuda_box *box,
+                              const sq_call *call, unsigned char *args)
+{
+    static const unsigned each[4] = {1, 1, 1, 1};
+    unsigned long long size[4], stride[3];
+    sq_cuda_view view;
+    void *base = (void *)(uintptr_t)address_of(box->source, box->index, box->offset, call);
+    for (int i = 0; i < 4; i++) {
+        size[i] = box->size[i];
+        stride[i < 3 ? i : 2] = box->stride[i < 3 ? i : 2];
+    }
+    const sq_cu_result result = driver->view(&view, SQ_CU_F16, 4, base, size, stride, box->box,
+                                             each, 0, SQ_CU_SWIZZLE_128, SQ_CU_L2_256, 0);
+    memcpy(args + box->at, &view, sizeof view);
+    return done(result);
 }
 
 squall_status sq_cuda_launch_on(sq_device *device, const sq_cuda_launch *launch,
@@ -336,15 +364,32 @@ squall_status sq_cuda_launch_on(sq_device *device, const sq_cuda_launch *launch,
     void *params[1] = {args};
     memcpy(args, &launch->args, sizeof args);
     for (uint32_t i = 0; i < launch->patch_count; i++) {
-        const void *address = address_of(&launch->patches[i], call);
+        const sq_cuda_patch *patch = &launch->patches[i];
+        const void *address = address_of(patch->source, patch->index, patch->offset, call);
         memcpy(args + launch->patches[i].at, &address, sizeof address);
+    }
+    for (uint32_t i = 0; i < launch->box_count; i++) {
+        SQ_TRY(add_view(&device->driver, &launch->boxes[i], call, args));
     }
     void *function = device->functions[launch->kernel];
     if (function == NULL) {
         return SQUALL_E_DEVICE;
     }
-    return done(device->driver.launch(function, launch->grid_x, launch->grid_y, 1, launch->block, 1,
-                                      1, 0, device->stream, params, NULL));
+    const uint32_t most = (uint32_t)device->processors;
+    const sq_cu_attribute overlap = {.id = SQ_CU_OVERLAP, .value = {.number = 1}};
+    const sq_cu_launch how = {
+        .grid_x = launch->persistent && launch->grid_x > most ? most : launch->grid_x,
+        .grid_y = launch->grid_y,
+        .grid_z = 1,
+        .block_x = launch->block,
+        .block_y = 1,
+        .block_z = 1,
+        .shared = launch->shared,
+        .stream = device->stream,
+        .attributes = &overlap,
+        .attribute_count = device->capability >= 90 ? 1 : 0, /* sq_wait_before() of the kernels */
+    };
+    return done(device->driver.launch(&how, function, params, NULL));
 }
 
 const sq_device_face sq_cuda_face = {

@@ -29,13 +29,26 @@ typedef struct sq_cuda_patch {
     uint64_t offset;
 } sq_cuda_patch;
 
-enum { SQ_CUDA_PATCHES = 4 };
+enum { SQ_CUDA_PATCHES = 6, SQ_CUDA_BOXES = 10 };
+
+/* How the copy engine sees a tensor: made into a sq_cuda_view at `at` of the arguments. */
+typedef struct sq_cuda_box {
+    uint32_t at;
+    sq_cuda_source source;
+    uint32_t index;
+    uint64_t offset;
+    uint64_t size[4], stride[3]; /* channels, columns, rows, images; stride: bytes, without the
+                                    first */
+    uint32_t box[4];             /* numbers of one copy */
+} sq_cuda_box;
 
 /* One launch of a kernel; addresses are filled in when it is made. */
 typedef struct sq_cuda_launch {
     sq_cuda_kernel kernel;
-    uint32_t grid_x, grid_y, block, patch_count;
+    uint32_t grid_x, grid_y, block, shared, patch_count, box_count;
+    bool persistent; /* no more blocks than the GPU has processors */
     sq_cuda_patch patches[SQ_CUDA_PATCHES];
+    sq_cuda_box boxes[SQ_CUDA_BOXES];
     union {
         sq_cuda_map_args map;
         sq_cuda_conv_args conv;
@@ -43,6 +56,11 @@ typedef struct sq_cuda_launch {
         sq_cuda_resize_args resize;
         sq_cuda_reduce_args reduce;
         sq_cuda_gemm_args gemm;
+        sq_cuda_depth_args depth;
+        sq_cuda_few_args few;
+        sq_cuda_planes_args planes;
+        sq_cuda_gates_args gates;
+        sq_cuda_wg_args wg;
     } args;
 } sq_cuda_launch;
 
@@ -62,10 +80,13 @@ squall_status sq_cuda_launch_on(sq_device *device, const sq_cuda_launch *launch,
                                 const sq_call *call);
 extern const sq_device_face sq_cuda_face;
 
+#define SQ_CUDA_EVERY_CAPABILITY 1000
+#define SQ_CUDA_MOST             24 /* tactics of one step */
+
 /* One operator's driver: what cuda_backend.c strings together. */
 typedef struct sq_cuda_op {
     sq_op op;
-    /** As in sq_backend, for a compute capability times ten. */
+    /** As in sq_backend, for a compute capability times ten; at most SQ_CUDA_MOST. */
     size_t (*tactics)(const sq_step *step, int capability, sq_tactic *out, sq_reason *why);
     squall_status (*pack)(const sq_step *step, const sq_tactic *tactic, void *packed,
                           squall_error *err); /* NULL: nothing to pack */
@@ -74,7 +95,7 @@ typedef struct sq_cuda_op {
 } sq_cuda_op;
 
 extern const sq_cuda_op sq_cuda_ops_map[], sq_cuda_ops_conv[], sq_cuda_ops_window[],
-    sq_cuda_ops_reduce[]; /* each ends with op NONE */
+    sq_cuda_ops_reduce[], sq_cuda_ops_gates[]; /* each ends with op NONE */
 
 /** An empty tactic of `launches` launches: layouts PLAIN, nothing packed. The name gets the type of
  * input 0 behind it. */

@@ -155,6 +155,17 @@ static size_t reduce_tactics(const sq_step *step, int capability, sq_tactic *out
     return count > 0 ? count : sq_cuda_refuse(why, "axes that do not lie beside each other");
 }
 
+/* Threads for a row whose numbers lie beside each other: each has eight of them, or one. */
+static int lanes_of(const reduction *r)
+{
+    const int64_t pieces = r->rows % 8 == 0 && r->pitch % 8 == 0 ? r->rows / 8 : r->rows;
+    int lanes = 1;
+    while (lanes < 32 && lanes < pieces) {
+        lanes *= 2;
+    }
+    return lanes;
+}
+
 static squall_status reduce_bind(const sq_step *step, const sq_tactic *tactic, sq_cuda_state *state,
                                  squall_error *err)
 {
@@ -177,14 +188,17 @@ static squall_status reduce_bind(const sq_step *step, const sq_tactic *tactic, s
     for (int s = 0; s <= r.stages; s++) {
         const bool last = s == r.stages, first = s == 0;
         args.slices = last ? 1 : (int)r.slices[s];
-        const uint64_t threads = (uint64_t)(r.outer * args.slices * r.inner);
+        const bool eights = r.inner % 8 == 0 && args.pitch % 8 == 0;
+        args.lanes = r.stages == 0 ? lanes_of(&r) : !last && eights ? 8 : 1;
+        args.wide = r.stages == 0 && r.rows % 8 == 0 && r.pitch % 8 == 0;
+        uint64_t threads = (uint64_t)(r.outer * args.slices * r.inner);
+        threads = r.stages == 0 ? threads * (uint64_t)args.lanes : threads / (uint64_t)args.lanes;
         const sq_cuda_kernel kernel =
             r.stages == 0 ? (half ? SQ_CUDA_reduce_row_f16 : SQ_CUDA_reduce_row_f32)
             : last        ? (half ? SQ_CUDA_reduce_last_f16 : SQ_CUDA_reduce_last_f32)
             : first       ? (half ? SQ_CUDA_reduce_first_f16 : SQ_CUDA_reduce_first_f32)
                           : SQ_CUDA_reduce_first_f32;
-        sq_cuda_launch *launch =
-            sq_cuda_launch_add(state, kernel, r.stages == 0 ? threads * 32 : threads);
+        sq_cuda_launch *launch = sq_cuda_launch_add(state, kernel, threads);
         launch->args.reduce = args;
         sq_cuda_patch_add(launch, offsetof(sq_cuda_reduce_args, in),
                           first ? SQ_CUDA_INPUT : SQ_CUDA_SCRATCH, 0, from);

@@ -192,4 +192,10 @@ SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph
                                             const sq_graph_watch *watch, squall_notes *notes,
                                             squall_error *err);
 
+/** Convolutions take in the Concat of two values and the nearest-neighbour doubling in front of
+ * them, and the 2 x 2 MaxPool behind them: they become SqConvBlock. For devices with kernels of it.
+ */
+SQUALL_MUST_USE squall_status sq_graph_to_blocks(sq_graph *graph, uint32_t *changes,
+                                                 squall_error *err);
+
 #endif /* SQ_NN_GRAPH_GRAPH_H */

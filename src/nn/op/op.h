@@ -150,6 +150,16 @@ typedef struct sq_conv_depth {
 SQUALL_MUST_USE squall_status sq_op_conv_depth(const sq_step *step, sq_conv_depth *out,
                                                squall_error *err);
 
+/** A SqConvBlock as the Conv that it is over its sources, which need not lie beside each other. */
+typedef struct sq_block {
+    uint32_t sources;    /* 1 or 2: inputs 0 and 3 of the block */
+    int64_t up[2];       /* of each source: 1 or 2 */
+    squall_tensor in[3]; /* of the Conv: type of the whole, weights, bias */
+    sq_step conv;        /* outputs are the block's */
+} sq_block;
+/** Fills `out`, which must not be moved: its step points into it. */
+SQUALL_MUST_USE squall_status sq_op_block(const sq_step *step, sq_block *out, squall_error *err);
+
 /** What Attention works on. */
 typedef struct sq_attention {
     int64_t batch, q_heads, kv_heads;         /* heads of the query share those of key and value */

@@ -151,7 +151,9 @@ squall_status sq_op_need_shape(const sq_step *step, uint32_t index, const char *
     if (!sq_op_has(step, index)) {
         return SQUALL_OK;
     }
-    squall_tensor wanted = {.dtype = step->in[index].dtype, .rank = rank};
+    squall_tensor wanted = {.dtype = step->in[index].dtype,
+                            .layout = step->in[index].layout,
+                            .rank = rank};
     memcpy(wanted.dims, dims, rank * sizeof *dims);
     if (sq_tensor_same_type(&wanted, &step->in[index])) {
         return SQUALL_OK;

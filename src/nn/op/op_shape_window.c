@@ -116,6 +116,7 @@ uint64_t sq_op_macs(const sq_step *step)
                    ? plus(sq_op_macs(&pair.first), sq_op_macs(&pair.second))
                    : 0;
     case SQ_OP_SqQConv:
+    case SQ_OP_SqConvBlock:
     case SQ_OP_Conv: /* an output is a sum over its group's channels and the kernel */
         each = 1;
         for (uint32_t i = 1; i < weights->rank; i++) {

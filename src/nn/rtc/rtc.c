@@ -87,7 +87,8 @@ static squall_status take_image(const rtc *with, void *program, unsigned char **
     return SQUALL_OK;
 }
 
-squall_status sq_rtc_build(const char *isa, unsigned char **image, size_t *bytes, squall_error *err)
+squall_status sq_rtc_build(const char *isa, const char *wanted, unsigned char **image,
+                           size_t *bytes, squall_error *err)
 {
     rtc with;
     void *program = NULL;
@@ -95,10 +96,12 @@ squall_status sq_rtc_build(const char *isa, unsigned char **image, size_t *bytes
     int count = 0;
     char target[64];
     SQ_TRY(open_library(&with, err));
-    for (; sq_rtc_sources[count].name != NULL && count < MAX_SOURCES; count++) {
+    for (; sq_rtc_sources[count].name != NULL && count < MAX_SOURCES - 1; count++) {
         names[count] = sq_rtc_sources[count].name;
         texts[count] = sq_rtc_sources[count].text;
     }
+    names[count] = "nn/cuda/kernels/cuda_wanted.cuh";
+    texts[count++] = wanted;
     static const char *const source = "#include \"nn/cuda/kernels/cuda_kernels.cuh\"\n";
     if (with.create(&program, source, "squall.cu", count, texts, names) != 0) {
         return sq_fail(err, SQUALL_E_INTERNAL, "nvrtc", "did not take the kernels' sources");

@@ -11,15 +11,16 @@
 #include "base/base.h"
 
 /**
- * Compile every kernel for one kind of GPU.
+ * Compile the kernels for one kind of GPU.
  * @param isa    "sm_80", "sm_90a"
+ * @param wanted lines for kernels that are made for some engines alone (sq_cuda_wanted())
  * @param image  given (sq_free): a cubin
  * @return SQUALL_OK; SQUALL_E_DEVICE, with words, when there is no NVRTC; SQUALL_E_UNSUPPORTED when
  *         it does not know the kind; SQUALL_E_INTERNAL with what the compiler says;
  * SQUALL_E_MEMORY.
  */
-SQUALL_MUST_USE squall_status sq_rtc_build(const char *isa, unsigned char **image, size_t *bytes,
-                                           squall_error *err);
+SQUALL_MUST_USE squall_status sq_rtc_build(const char *isa, const char *wanted,
+                                           unsigned char **image, size_t *bytes, squall_error *err);
 
 /** One source file, as it was when this library was built; the list ends with a NULL name. */
 typedef struct sq_rtc_source {

@@ -55,6 +55,30 @@ SQ_DEVICE unsigned int sq_tile_at(int row, int piece)
     return row * 64 + ((piece ^ (row >> 1 & 3)) << 4);
 }
 
+/* A place of the output: row by row, or, where the largest of 2 x 2 is wanted too, window by window, so that four
+ * places beside each other are one. */
+struct sq_place {
+    int n, y, x;
+    bool real;
+};
+SQ_DEVICE sq_place sq_place_of(const sq_cuda_conv_args &args, long long pixel)
+{
+    sq_place at;
+    at.real = pixel < args.pixels;
+    if (!at.real) pixel = 0;
+    if (!args.pooled) {
+        at.x = (int)(pixel % args.out_w), at.y = (int)(pixel / args.out_w % args.out_h);
+        at.n = (int)(pixel / args.out_w / args.out_h);
+        return at;
+    }
+    const int part = (int)(pixel % 4), across = (args.out_w + 1) / 2, down = (args.out_h + 1) / 2;
+    const long long window = pixel / 4;
+    at.x = (int)(window % across) * 2 + part % 2, at.y = (int)(window / across % down) * 2 + part / 2;
+    at.n = (int)(window / across / down);
+    at.real = at.real && at.x < args.out_w && at.y < args.out_h;
+    return at;
+}
+
 /* M pixels, N channels, in a grid of WM by WN warps, through STAGES tiles. */
 template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(const sq_cuda_conv_args &args)
 {
@@ -63,22 +87,23 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
     __shared__ __align__(128) unsigned char tiles[STAGES * BYTES];
     const int tid = threadIdx.x, lane = tid % 32, warp = tid / 32, wm = warp / WN, wn = warp % WN;
     const int piece = tid % 4, row = tid / 4;
-    const int depth = args.taps_y * args.taps_x * args.in_pitch, steps = (depth + 31) / 32;
+    const int each = args.in_pitch + args.in2_pitch; /* channels of a tap */
+    const int depth = args.taps_y * args.taps_x * each, steps = (depth + 31) / 32;
     const unsigned int base = sq_shared(tiles);
     int oy[A_ROWS], ox[A_ROWS];
-    const sq_half *image[A_ROWS];
+    const sq_half *image[A_ROWS], *image2[A_ROWS];
 #pragma unroll
     for (int i = 0; i < A_ROWS; i++) {
-        const long long pixel = (long long)blockIdx.x * M + row + i * ROWS;
-        const bool real = pixel < args.pixels;
-        ox[i] = real ? (int)(pixel % args.out_w) : 0;
-        oy[i] = real ? (int)(pixel / args.out_w % args.out_h) : 0;
-        const int n = real ? (int)(pixel / args.out_w / args.out_h) : 0;
-        image[i] = real ? (const sq_half *)args.in + (long long)n * args.h * args.w * args.in_pitch : (const sq_half *)0;
+        const sq_place at = sq_place_of(args, (long long)blockIdx.x * M + row + i * ROWS);
+        ox[i] = at.x, oy[i] = at.y;
+        image[i] = at.real ? (const sq_half *)args.in + (long long)at.n * (args.h >> args.up) * (args.w >> args.up) * args.in_pitch : (const sq_half *)0;
+        image2[i] = (const sq_half *)args.in2 + (long long)at.n * (args.h >> args.up2) * (args.w >> args.up2) * args.in2_pitch - args.in_pitch;
     }
     const sq_half *weights = (const sq_half *)args.weights + (long long)(blockIdx.y * N + row) * args.weight_pitch + piece * 8;
     int tap = 0, c = piece * 8; /* of this thread's piece at the step to load */
-    while (c >= args.in_pitch) c -= args.in_pitch, tap++;
+    while (c >= each) c -= each, tap++;
+    sq_let_next();
+    sq_wait_before();
     auto load = [&](int s) {
         const unsigned int to = base + s % STAGES * BYTES;
         const bool inside = s * 32 + piece * 8 < depth;
@@ -87,8 +112,10 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
         for (int i = 0; i < A_ROWS; i++) {
             int y, x;
             const bool real = inside && image[i] && sq_conv_place(args, oy[i], ox[i], ty, tx, y, x);
-            sq_copy16(to + sq_tile_at(row + i * ROWS, piece),
-                      real ? image[i] + ((long long)y * args.w + x) * args.in_pitch + c : (const sq_half *)args.in, real);
+            const bool second = c >= args.in_pitch;
+            const int up = second ? args.up2 : args.up, pitch = second ? args.in2_pitch : args.in_pitch;
+            const sq_half *from = (second ? image2[i] : image[i]) + ((long long)(y >> up) * (args.w >> up) + (x >> up)) * pitch + c;
+            sq_copy16(to + sq_tile_at(row + i * ROWS, piece), real ? from : (const sq_half *)args.in, real);
         }
 #pragma unroll
         for (int i = 0; i < (N + ROWS - 1) / ROWS; i++) {
@@ -96,7 +123,7 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
                 sq_copy16(to + M * 64 + sq_tile_at(row + i * ROWS, piece), weights + (long long)i * ROWS * args.weight_pitch + s * 32, true);
             }
         }
-        for (c += 32; c >= args.in_pitch; c -= args.in_pitch) tap++;
+        for (c += 32; c >= each; c -= each) tap++;
     };
     float sum[MT][NT][4] = {};
 #pragma unroll
@@ -136,10 +163,25 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
 #pragma unroll
             for (int h = 0; h < 2; h++) {
                 const long long pixel = (long long)blockIdx.x * M + wm * (M / WM) + i * 16 + h * 8 + lane / 4;
-                if (pixel >= args.pixels) continue;
-                const sq_half lo = real0 ? sq_to_half(sq_act(sum[i][j][2 * h] + bias0, args.act)) : 0;
-                const sq_half hi = real1 ? sq_to_half(sq_act(sum[i][j][2 * h + 1] + bias1, args.act)) : 0;
-                *(unsigned int *)(out + pixel * args.out_pitch + co) = (unsigned int)lo | (unsigned int)hi << 16;
+                float first = real0 ? sq_act(sum[i][j][2 * h] + bias0, args.act) : 0.0f;
+                float second = real1 ? sq_act(sum[i][j][2 * h + 1] + bias1, args.act) : 0.0f;
+                const unsigned int both = (unsigned int)sq_to_half(first) | (unsigned int)sq_to_half(second) << 16;
+                if (!args.pooled) {
+                    if (pixel < args.pixels) *(unsigned int *)(out + pixel * args.out_pitch + co) = both;
+                    continue;
+                }
+                const sq_place at = sq_place_of(args, pixel);
+                if (at.real) *(unsigned int *)(out + (((long long)at.n * args.out_h + at.y) * args.out_w + at.x) * args.out_pitch + co) = both;
+#pragma unroll
+                for (int o = 4; o <= 8; o *= 2) { /* the four places of a window are in neighbouring groups of four lanes */
+                    const float x = __shfl_xor_sync(0xffffffffu, first, o), y = __shfl_xor_sync(0xffffffffu, second, o);
+                    first = first > x || first != first ? first : x;
+                    second = second > y || second != second ? second : y;
+                }
+                if (lane / 4 % 4 == 0 && at.real && at.y / 2 < args.out_h / 2 && at.x / 2 < args.out_w / 2) {
+                    const unsigned int most = (unsigned int)sq_to_half(first) | (unsigned int)sq_to_half(second) << 16;
+                    *(unsigned int *)((sq_half *)args.pooled + (((long long)at.n * (args.out_h / 2) + at.y / 2) * (args.out_w / 2) + at.x / 2) * args.out_pitch + co) = most;
+                }
             }
     }
 }

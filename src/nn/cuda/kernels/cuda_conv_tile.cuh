@@ -18,6 +18,7 @@ SQ_DEVICE bool sq_conv_place(const sq_cuda_conv_args &args, int oy, int ox, int 
 
 extern "C" __global__ void __launch_bounds__(256) sq_conv_tile_f32(const sq_cuda_conv_args args)
 {
+    SQ_BEGIN;
     __shared__ float in[2][16][68], weights[2][16][68];
     const int tid = threadIdx.x, quad = tid % 4 * 4, row = tid / 4;
     const long long pixel = (long long)blockIdx.x * 64 + row;

@@ -11,6 +11,7 @@
 #define STORE8 sq_store8_f32
 #include "nn/cuda/kernels/cuda_map.cuh"
 #include "nn/cuda/kernels/cuda_simple.cuh"
+#include "nn/cuda/kernels/cuda_depth.cuh"
 #undef NAME
 #undef OUT
 #undef STORE
@@ -32,6 +33,7 @@
 #define LOAD8 sq_load8_f16
 #include "nn/cuda/kernels/cuda_map.cuh"
 #include "nn/cuda/kernels/cuda_simple.cuh"
+#include "nn/cuda/kernels/cuda_depth.cuh"
 #undef NAME
 #undef OUT
 #undef STORE
@@ -54,5 +56,12 @@
 #include "nn/cuda/kernels/cuda_conv_tile.cuh"
 #if __CUDA_ARCH__ >= 750
 #include "nn/cuda/kernels/cuda_conv_mma.cuh"
+#endif
+#if __CUDA_ARCH__ >= 800
+#include "nn/cuda/kernels/cuda_conv_first.cuh"
+#endif
+#if __CUDA_ARCH_FEAT_SM90_ALL
+#include "nn/cuda/kernels/cuda_hopper.cuh"
+#include "nn/cuda/kernels/cuda_conv_wgmma.cuh"
 #endif
 #endif

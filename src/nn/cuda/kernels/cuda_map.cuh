@@ -3,6 +3,7 @@
 
 SQ_KERNEL NAME(sq_map)(sq_cuda_map_args args)
 {
+    SQ_BEGIN;
     const long long at = SQ_THREAD;
     if (at >= args.count) {
         return;

@@ -11,6 +11,7 @@ typedef unsigned short sq_half; /* the bits of an IEEE half; all arithmetic is i
 #ifdef __CUDACC__
 #define SQ_DEVICE static __device__ __forceinline__
 #define SQ_KERNEL extern "C" __global__ void
+#define SQ_RARE static __device__ __noinline__
 #define SQ_THREAD ((long long)blockIdx.x * blockDim.x + threadIdx.x)
 #define SQ_WARP 32
 SQ_DEVICE float sq_from_half(sq_half h)
@@ -25,41 +26,67 @@ SQ_DEVICE sq_half sq_to_half(float f)
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
     return h;
 }
-/* The sum, or the largest, over the lanes of a warp, in every lane. */
-SQ_DEVICE float sq_warp_fold(float x, int largest)
+/* From sm_90 on a kernel is started while the one before it still runs: it lets the next one start, and waits for the
+ * one before it to be done before it reads or writes what that may write or read. */
+SQ_DEVICE void sq_let_next()
 {
-    for (int o = 16; o > 0; o >>= 1) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+SQ_DEVICE void sq_wait_before()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+#define SQ_BEGIN  sq_let_next(), sq_wait_before()
+#define SQ_UNROLL _Pragma("unroll")
+#define SQ_UNROLL4 _Pragma("unroll 4")
+/* The sum, or the largest, over so many lanes beside each other, in every one of them. */
+SQ_DEVICE float sq_lanes_fold(float x, int largest, int lanes)
+{
+    for (int o = lanes / 2; o > 0; o >>= 1) {
         const float y = __shfl_xor_sync(0xffffffffu, x, o);
-        x = largest ? fmaxf(x, y) : x + y;
+        x = !largest ? x + y : y > x || y != y ? y : x;
     }
     return x;
 }
 #else
 #define SQ_DEVICE static inline
 #define SQ_KERNEL void
+#define SQ_RARE static inline
 #define SQ_THREAD sq_fake_thread
 #define SQ_WARP 1
-SQ_DEVICE float sq_warp_fold(float x, int largest)
+#define SQ_BEGIN (void)0
+#define SQ_UNROLL
+#define SQ_UNROLL4
+SQ_DEVICE float sq_lanes_fold(float x, int largest, int lanes)
 {
     (void)largest;
+    (void)lanes;
     return x;
 }
 #endif
 
-/* Activations, by the numbers of sq_activation. A NaN stays one where a comparison would lose it. */
-SQ_DEVICE float sq_act(float x, sq_cuda_act act)
+/* Activations, by the numbers of sq_activation. A NaN stays one where a comparison would lose it. Those with curves
+ * are kept out of line: an end of a kernel that has all of them in every place is too long to be fast. */
+SQ_RARE float sq_act_curve(float x, int kind, float a, float b)
 {
-    switch (act.kind) {
-    case 1: return x < 0 ? 0.0f : x;
-    case 2: return x < 0 ? act.a * x : x;
-    case 3: return x > act.b ? act.b : x < act.a ? act.a : x;
+    switch (kind) {
+    case 3: return x > b ? b : x < a ? a : x;
     case 4: return 1.0f / (1.0f + expf(-x));
     case 5: return tanhf(x);
-    case 6: return act.a * x + act.b < 0 ? 0.0f : act.a * x + act.b > 1 ? 1.0f : act.a * x + act.b;
+    case 6: return a * x + b < 0 ? 0.0f : a * x + b > 1 ? 1.0f : a * x + b;
     case 7: return x * (x < -3 ? 0.0f : x > 3 ? 1.0f : x / 6 + 0.5f);
-    case 8: return x / (1.0f + expf(-x));
-    default: return x;
+    default: return x / (1.0f + expf(-x));
     }
+}
+SQ_DEVICE float sq_act(float x, sq_cuda_act act)
+{
+    if (act.kind > 2) return sq_act_curve(x, act.kind, act.a, act.b);
+    const float below = act.kind == 0 ? x : act.kind == 1 ? 0.0f : act.a * x;
+    return x < 0 ? below : x;
 }
 
 SQ_DEVICE float sq_map_op(int op, float x, float y)
@@ -124,6 +151,26 @@ SQ_DEVICE void sq_store8_f16(sq_half *at, const float *values)
     *(uint4 *)at = make_uint4(words[0], words[1], words[2], words[3]);
 #else
     for (int i = 0; i < 8; i++) at[i] = sq_to_half(values[i]);
+#endif
+}
+/* Two neighbouring numbers. */
+SQ_DEVICE void sq_load2_f32(const float *at, float *out) { out[0] = at[0], out[1] = at[1]; }
+SQ_DEVICE void sq_load2_f16(const sq_half *at, float *out) { out[0] = sq_from_half(at[0]), out[1] = sq_from_half(at[1]); }
+/* Four neighbouring numbers, each twice. */
+SQ_DEVICE void sq_twice4_f32(const float *at, float *out)
+{
+    for (int i = 0; i < 8; i++) out[i] = at[i / 2];
+}
+SQ_DEVICE void sq_twice4_f16(const sq_half *at, float *out)
+{
+#ifdef __CUDACC__
+    const uint2 q = *(const uint2 *)at;
+    out[0] = out[1] = sq_from_half((sq_half)(q.x & 0xffff));
+    out[2] = out[3] = sq_from_half((sq_half)(q.x >> 16));
+    out[4] = out[5] = sq_from_half((sq_half)(q.y & 0xffff));
+    out[6] = out[7] = sq_from_half((sq_half)(q.y >> 16));
+#else
+    for (int i = 0; i < 8; i++) out[i] = sq_from_half(at[i / 2]);
 #endif
 }
 SQ_DEVICE float sq_get_f32(const float *at) { return *at; }

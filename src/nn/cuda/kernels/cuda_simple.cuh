@@ -4,15 +4,16 @@
 /* Eight output channels of one pixel. Weights are [tap][channel of the group][output channel, pitch out_pitch]. */
 SQ_KERNEL NAME(sq_conv_direct)(sq_cuda_conv_args args)
 {
-    const int groups = args.out_pitch / 8;
-    const long long at = SQ_THREAD;
+    SQ_BEGIN;
+    const unsigned int groups = args.out_pitch / 8;
+    const unsigned int at = (unsigned int)SQ_THREAD; /* the host has seen to it that 31 bits do */
     if (at >= args.pixels * groups) {
         return;
     }
     const int o0 = (int)(at % groups) * 8;
-    const long long pixel = at / groups;
-    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
-    const int n = (int)(pixel / args.out_w / args.out_h);
+    const unsigned int pixel = at / groups;
+    const int ox = (int)(pixel % (unsigned int)args.out_w), oy = (int)(pixel / (unsigned int)args.out_w % (unsigned int)args.out_h);
+    const int n = (int)(pixel / (unsigned int)args.out_w / (unsigned int)args.out_h);
     const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.in_pitch;
     const T *weights = (const T *)args.weights + o0;
     float sum[8];
@@ -59,20 +60,21 @@ SQ_KERNEL NAME(sq_conv_direct)(sq_cuda_conv_args args)
         }
     }
     for (int j = 0; j < 8; j++) sum[j] = o0 + j < args.out_channels ? sq_act(sum[j], args.act) : 0.0f;
-    STORE8((T *)args.out + pixel * args.out_pitch + o0, sum);
+    STORE8((T *)args.out + (long long)pixel * args.out_pitch + o0, sum);
 }
 
 SQ_KERNEL NAME(sq_pool)(sq_cuda_pool_args args)
 {
-    const int groups = args.pitch / 8;
-    const long long at = SQ_THREAD;
+    SQ_BEGIN;
+    const unsigned int groups = args.pitch / 8;
+    const unsigned int at = (unsigned int)SQ_THREAD; /* the host has seen to it that 31 bits do */
     if (at >= (long long)args.n * args.out_h * args.out_w * groups) {
         return;
     }
     const int c = (int)(at % groups) * 8;
-    const long long pixel = at / groups;
-    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
-    const int n = (int)(pixel / args.out_w / args.out_h);
+    const unsigned int pixel = at / groups;
+    const int ox = (int)(pixel % (unsigned int)args.out_w), oy = (int)(pixel / (unsigned int)args.out_w % (unsigned int)args.out_h);
+    const int n = (int)(pixel / (unsigned int)args.out_w / (unsigned int)args.out_h);
     const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.pitch + c;
     float sum[8], v[8];
     int real = 0, padded = 0;
@@ -91,7 +93,7 @@ SQ_KERNEL NAME(sq_pool)(sq_cuda_pool_args args)
     }
     const int by = args.with_pads ? padded : real;
     for (int j = 0; j < 8; j++) sum[j] = sq_act(args.mean && by > 0 ? sum[j] / (float)by : sum[j], args.act);
-    STORE8((T *)args.out + pixel * args.pitch + c, sum);
+    STORE8((T *)args.out + (long long)pixel * args.pitch + c, sum);
 }
 
 /* A place of a table, whatever it says, within the axis. */
@@ -102,15 +104,16 @@ SQ_DEVICE int NAME(sq_hold)(int place, int size)
 
 SQ_KERNEL NAME(sq_resize)(sq_cuda_resize_args args)
 {
-    const int groups = args.pitch / 8;
-    const long long at = SQ_THREAD;
+    SQ_BEGIN;
+    const unsigned int groups = args.pitch / 8;
+    const unsigned int at = (unsigned int)SQ_THREAD; /* the host has seen to it that 31 bits do */
     if (at >= (long long)args.n * args.out_h * args.out_w * groups) {
         return;
     }
     const int c = (int)(at % groups) * 8;
-    const long long pixel = at / groups;
-    const int ox = (int)(pixel % args.out_w), oy = (int)(pixel / args.out_w % args.out_h);
-    const int n = (int)(pixel / args.out_w / args.out_h);
+    const unsigned int pixel = at / groups;
+    const int ox = (int)(pixel % (unsigned int)args.out_w), oy = (int)(pixel / (unsigned int)args.out_w % (unsigned int)args.out_h);
+    const int n = (int)(pixel / (unsigned int)args.out_w / (unsigned int)args.out_h);
     const sq_cuda_lerp ly = args.table[oy], lx = args.table[args.out_h + ox];
     const int x0 = NAME(sq_hold)(lx.first, args.w), x1 = NAME(sq_hold)(lx.second, args.w);
     const T *image = (const T *)args.in + (long long)n * args.h * args.w * args.pitch + c;
@@ -128,31 +131,46 @@ SQ_KERNEL NAME(sq_resize)(sq_cuda_resize_args args)
         for (int j = 0; j < 8; j++) sum[j] += ly.weight * lx.weight * v[j];
     }
     for (int j = 0; j < 8; j++) sum[j] = sq_act(sum[j], args.act);
-    STORE8((T *)args.out + pixel * args.pitch + c, sum);
+    STORE8((T *)args.out + (long long)pixel * args.pitch + c, sum);
 }
 
-/* First stage of a reduction: T to float, one thread a slice and place. */
+/* One number more of a sum, or of the largest; `first` begins it. */
+SQ_DEVICE float NAME(sq_more)(float sum, float x, int largest, int first)
+{
+    return !largest ? sum + x : first || x > sum || x != x ? x : sum;
+}
+
+/* First stage of a reduction: T to float, one thread a slice and place, or eight places beside each other (`lanes`). */
 SQ_KERNEL NAME(sq_reduce_first)(sq_cuda_reduce_args args)
 {
-    const long long at = SQ_THREAD;
-    if (at >= args.outer * args.slices * args.inner) {
+    SQ_BEGIN;
+    const unsigned int at = (unsigned int)SQ_THREAD, inner = (unsigned int)(args.inner / args.lanes);
+    if (at >= args.outer * args.slices * inner) {
         return;
     }
-    const int i = (int)(at % args.inner), s = (int)(at / args.inner % args.slices);
-    const long long o = at / args.inner / args.slices;
+    const int i = (int)(at % inner) * args.lanes, s = (int)(at / inner % (unsigned int)args.slices);
+    const long long o = at / inner / (unsigned int)args.slices;
     const T *in = (const T *)args.in + o * args.rows * args.pitch + i;
-    float sum = 0.0f;
-    for (long long r = s; r < args.rows; r += args.slices) {
-        const float x = LOAD(in + r * args.pitch);
-        sum = !args.largest ? sum + x : r == s || x > sum || x != x ? x : sum;
+    float *out = (float *)args.out + (long long)at * args.lanes;
+    float sum[8], x[8];
+    SQ_UNROLL for (int k = 0; k < 8; k++) sum[k] = 0.0f;
+    if (args.lanes == 8) {
+        SQ_UNROLL4 for (long long r = s; r < args.rows; r += args.slices) {
+            LOAD8(in + r * args.pitch, x);
+            SQ_UNROLL for (int k = 0; k < 8; k++) sum[k] = NAME(sq_more)(sum[k], x[k], args.largest, r == s);
+        }
+        sq_store8_f32(out, sum);
+        return;
     }
-    ((float *)args.out)[at] = sum;
+    for (long long r = s; r < args.rows; r += args.slices) sum[0] = NAME(sq_more)(sum[0], LOAD(in + r * args.pitch), args.largest, r == s);
+    *out = sum[0];
 }
 
 /* Last stage: float to T; slices is 1. */
 SQ_KERNEL NAME(sq_reduce_last)(sq_cuda_reduce_args args)
 {
-    const long long at = SQ_THREAD;
+    SQ_BEGIN;
+    const unsigned int at = (unsigned int)SQ_THREAD; /* the host has seen to it that 31 bits do */
     if (at >= args.outer * args.inner) {
         return;
     }
@@ -166,23 +184,29 @@ SQ_KERNEL NAME(sq_reduce_last)(sq_cuda_reduce_args args)
     STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
 }
 
-/* The whole reduction of rows whose numbers lie beside each other: a warp each. inner is 1, rows is the length of a
- * row, pitch the way to the next. */
+/* The whole reduction of rows whose numbers lie beside each other, by `lanes` threads each; these take eight numbers at
+ * a time if `wide`. inner is 1, rows is the length of a row, pitch the way to the next. */
 SQ_KERNEL NAME(sq_reduce_row)(sq_cuda_reduce_args args)
 {
-    const long long at = SQ_THREAD / 32;
-    const int lane = (int)(SQ_THREAD % 32);
-    if (at >= args.outer || lane >= SQ_WARP) {
+    SQ_BEGIN;
+    const unsigned int at = (unsigned int)SQ_THREAD / (unsigned int)args.lanes;
+    const int lane = (int)((unsigned int)SQ_THREAD % (unsigned int)args.lanes), lanes = SQ_WARP == 1 ? 1 : args.lanes;
+    if (lane >= SQ_WARP) {
         return;
     }
-    const T *in = (const T *)args.in + at * args.pitch;
-    float sum = args.largest ? LOAD(in) : 0.0f;
-    for (long long r = lane; r < args.rows; r += SQ_WARP) {
-        const float x = LOAD(in + r);
-        sum = !args.largest ? sum + x : x > sum || x != x ? x : sum;
+    const unsigned int row = at < args.outer ? at : (unsigned int)args.outer - 1; /* all lanes of a warp stay together */
+    const T *in = (const T *)args.in + (long long)row * args.pitch;
+    float sum = args.largest ? LOAD(in) : 0.0f, x[8];
+    if (args.wide) {
+        SQ_UNROLL4 for (long long r = lane * 8; r < args.rows; r += lanes * 8) {
+            LOAD8(in + r, x);
+            SQ_UNROLL for (int k = 0; k < 8; k++) sum = NAME(sq_more)(sum, x[k], args.largest, 0);
+        }
+    } else {
+        for (long long r = lane; r < args.rows; r += lanes) sum = NAME(sq_more)(sum, LOAD(in + r), args.largest, 0);
     }
-    sum = sq_warp_fold(sum, args.largest);
-    if (lane == 0) {
+    sum = sq_lanes_fold(sum, args.largest, lanes);
+    if (lane == 0 && at < args.outer) {
         STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
     }
 }
@@ -190,6 +214,7 @@ SQ_KERNEL NAME(sq_reduce_row)(sq_cuda_reduce_args args)
 /* A warp for each number of the product. */
 SQ_KERNEL NAME(sq_gemm)(sq_cuda_gemm_args args)
 {
+    SQ_BEGIN;
     const long long at = SQ_THREAD / 32;
     const int lane = (int)(SQ_THREAD % 32);
     if (at >= (long long)args.m * args.n || lane >= SQ_WARP) {
@@ -200,7 +225,7 @@ SQ_KERNEL NAME(sq_gemm)(sq_cuda_gemm_args args)
     const T *b = (const T *)args.b + (long long)n * args.b_col;
     float sum = 0.0f;
     for (int k = lane; k < args.k; k += SQ_WARP) sum += LOAD(a + (long long)k * args.a_col) * LOAD(b + (long long)k * args.b_row);
-    sum = args.alpha * sq_warp_fold(sum, 0);
+    sum = args.alpha * sq_lanes_fold(sum, 0, SQ_WARP);
     if (lane == 0) {
         if (args.c) sum += args.beta * LOAD((const T *)args.c + (long long)m * args.c_row + (long long)n * args.c_col);
         STORE((T *)args.out + at, sq_act(sum, args.act));

@@ -22,6 +22,13 @@ static const struct {
 #undef KERNEL
 };
 
+/* Lines for all that are made for some engines alone. */
+static const char every[] =
+#define WGMMA(bh, cot, border) "WGMMA(" #bh ", " #cot ", " #border ")\n"
+#include "nn/cuda/cuda_wgmma.inc"
+#undef WGMMA
+    ;
+
 static bool contains(const unsigned char *bytes, size_t size, const char *text)
 {
     return memmem(bytes, size, text, strlen(text) + 1) != NULL;
@@ -38,7 +45,7 @@ static void test_kinds(void **state)
         unsigned char *image = NULL;
         size_t bytes = 0;
         squall_error err = {.code = SQUALL_OK};
-        const squall_status status = sq_rtc_build(kinds[k].isa, &image, &bytes, &err);
+        const squall_status status = sq_rtc_build(kinds[k].isa, every, &image, &bytes, &err);
         if (status == SQUALL_E_DEVICE && k == 0) {
             print_message("skipped: %s: %s\n", err.where, err.text);
             skip();
@@ -80,18 +87,19 @@ static void test_absent(void **state)
     squall_error err = {.code = SQUALL_OK};
     (void)state;
     setenv("SQUALL_NVRTC", "/nonexistent/libnvrtc.so", 1);
-    assert_int_equal(sq_rtc_build("sm_80", &image, &bytes, &err), SQUALL_E_DEVICE);
+    assert_int_equal(sq_rtc_build("sm_80", "", &image, &bytes, &err), SQUALL_E_DEVICE);
     assert_non_null(strstr(err.text, "SQUALL_NVRTC"));
     setenv("SQUALL_NVRTC", "libm.so.6", 1); /* a library, but not that one */
-    assert_int_equal(sq_rtc_build("sm_80", &image, &bytes, &err), SQUALL_E_DEVICE);
+    assert_int_equal(sq_rtc_build("sm_80", "", &image, &bytes, &err), SQUALL_E_DEVICE);
     assert_non_null(strstr(err.text, "nvrtcCreateProgram"));
     setenv("SQUALL_NVRTC", SQUALL_FAKE_CUDA, 1);
-    assert_int_equal(sq_rtc_build("sm_10", &image, &bytes, &err), SQUALL_E_UNSUPPORTED);
+    assert_int_equal(sq_rtc_build("sm_10", "", &image, &bytes, &err), SQUALL_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "no such kind of GPU"));
     assert_null(image);
     for (long n = 0; n < 2; n++) {
         sq_memory_fail_at(0);
-        const squall_status status = sq_rtc_build(n == 0 ? "sm_80" : "sm_10", &image, &bytes, &err);
+        const squall_status status =
+            sq_rtc_build(n == 0 ? "sm_80" : "sm_10", "", &image, &bytes, &err);
         sq_memory_fail_at(-1);
         assert_int_equal(status, n == 0 ? SQUALL_E_MEMORY : SQUALL_E_UNSUPPORTED);
     }

@@ -1,0 +1,50 @@
+/* nn/cuda/cuda_conv.h - a convolution as its kernels see it; for the files cuda_conv*.c and
+ * cuda_wgmma.c. */
+#ifndef SQ_NN_CUDA_CUDA_CONV_H
+#define SQ_NN_CUDA_CUDA_CONV_H
+
+#include "nn/cuda/cuda_internal.h"
+
+#define SQ_CUDA_PROCESSORS 132 /* of the GPU that costs are guessed for */
+
+/** Conv, ConvTranspose or SqConvBlock, channels last. */
+typedef struct sq_cuda_conv {
+    sq_window window;
+    bool transposed, pooled;
+    int sources;
+    int64_t up[2], own[2], in_pitch[2]; /* of each source: 1 or 2, channels, rounded up to 8 */
+    int64_t in_h, in_w;                 /* of the whole, doubled */
+    int64_t batch, channels, out_channels, out_h, out_w, out_pitch, pixels;
+    int64_t rows, depth, row; /* of weights for mma: rows of `row` numbers, `depth` in use */
+    sq_cuda_act act;
+} sq_cuda_conv;
+
+/** A tactic of one launch that replaces weights and bias by `packed_bytes`. */
+void sq_cuda_conv_tactic(const sq_step *step, const char *name, size_t packed_bytes, double cost,
+                         sq_tactic *out);
+/** Number `at` of packed weights, in the type of the tensors. */
+void sq_cuda_put(squall_dtype type, void *packed, size_t at, double value);
+/** The bias as float32, into zeros. */
+void sq_cuda_conv_bias(const sq_step *step, const sq_cuda_conv *conv, float *out);
+
+/** The ways to run it by wgmma, at most `room`; 0 when there is none. */
+size_t sq_cuda_wgmma_list(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out,
+                          size_t room);
+bool sq_cuda_wgmma_is(const sq_tactic *tactic);
+void sq_cuda_wgmma_pack(const sq_step *step, const sq_cuda_conv *conv, const sq_tactic *tactic,
+                        void *packed);
+void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cuda_state *state);
+
+/** Depthwise, or twice as many outputs; the same way. */
+bool sq_cuda_depth_tactic(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out);
+bool sq_cuda_depth_is(const sq_tactic *tactic);
+void sq_cuda_depth_pack(const sq_step *step, const sq_cuda_conv *conv, void *packed);
+void sq_cuda_depth_bind(const sq_step *step, const sq_cuda_conv *conv, sq_cuda_state *state);
+
+/** Few input channels; the same way. */
+bool sq_cuda_few_tactic(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out);
+bool sq_cuda_few_is(const sq_tactic *tactic);
+void sq_cuda_few_pack(const sq_step *step, const sq_cuda_conv *conv, void *packed);
+void sq_cuda_few_bind(const sq_step *step, const sq_cuda_conv *conv, sq_cuda_state *state);
+
+#endif /* SQ_NN_CUDA_CUDA_CONV_H */
