@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "nn/compile/compile_internal.h"
+#include "nn/ref/ref.h"
 #include "squall/engine.h"
 
 enum { PORTS = 64, WAYS = 24 };
@@ -401,6 +402,66 @@ static void test_ways(void **state)
     sq_graph_destroy(&graph);
 }
 
+/* The blocks themselves on the reference backend, against the nodes that they were made of. */
+static void test_reference(void **state)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    uint32_t changes = 0;
+    squall_error err;
+    result want, got;
+    sq_graph *blocks = NULL, *graph = all_cases();
+    (void)state;
+    build(graph, "ref", NULL, &bytes, &size);
+    run(bytes, size, "ref", &want);
+    sq_free(bytes);
+    assert_int_equal(sq_graph_copy(graph, &blocks, &err), SQUALL_OK);
+    assert_int_equal(sq_graph_infer(blocks, sq_ref_evaluate, &err), SQUALL_OK);
+    assert_int_equal(sq_graph_to_blocks(blocks, &changes, &err), SQUALL_OK);
+    assert_int_equal(changes, 7); /* two sources, doubled or pooled, in steps of one */
+    bytes = NULL;
+    build(blocks, "ref", NULL, &bytes, &size);
+    run(bytes, size, "ref", &got);
+    sq_free(bytes);
+    for (size_t p = 0; p < graph->output_count; p++) {
+        assert_int_equal(got.count[p], want.count[p]);
+        for (size_t i = 0; i < want.count[p]; i++) {
+            const double off = fabs((double)got.data[p][i] - (double)want.data[p][i]);
+            assert_true(off <= 1e-6 * (1 + fabs((double)want.data[p][i])));
+        }
+    }
+    forget(&got, graph->output_count);
+    forget(&want, graph->output_count);
+    sq_graph_destroy(&blocks);
+    sq_graph_destroy(&graph);
+}
+
+/* What an engine may hold that is no block. */
+static void test_refused(void **state)
+{
+    static const int64_t one[] = {1, 3}, two[] = {2, 1};
+    squall_tensor in[4] = {{.dtype = SQUALL_F32, .rank = 4, .dims = {1, 3, 4, 4}},
+                           {.dtype = SQUALL_F32, .rank = 4, .dims = {5, 5, 3, 3}},
+                           {.dtype = SQUALL_DTYPE_NONE},
+                           {.dtype = SQUALL_F32, .rank = 4, .dims = {1, 2, 8, 8}}};
+    squall_tensor out[2] = {{0}};
+    sq_attrs attrs = {.opset = 17};
+    sq_step step = {SQ_OP_SqConvBlock, "b", &attrs, 4, 2, in, out};
+    (void)state;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* nothing said of its sources */
+    assert_true(sq_attr_set_ints(&attrs, "sq_upsample", one, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_upsample", two, 2));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    assert_true(out[0].dims[1] == 5 && out[0].dims[2] == 6 && out[1].dims[2] == 3);
+    in[3].dims[3] = 7;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    in[3].dims[3] = 8;
+    in[1].dims[1] = 4;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    sq_attrs_free(&attrs);
+}
+
 int main(int argc, char **argv)
 {
     if (getenv("SQUALL_TEST_GPU") == NULL) {
@@ -409,7 +470,8 @@ int main(int argc, char **argv)
     }
     setenv("SQUALL_STATE", "test_cuda_block.state", 1);
     only = argc > 1 ? strtol(argv[1], NULL, 10) : -1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ways)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_ways)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink("test_cuda_block.state/kernels");
     rmdir("test_cuda_block.state");
