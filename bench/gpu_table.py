@@ -91,7 +91,7 @@ class Watch:
         self.watt = max((b[1] for b in busy), default=None)
 
 
-def child(*args, timeout=240):
+def child(*args, timeout=int(os.environ.get("PEER_LIMIT_S", "240"))):
     try:
         done = subprocess.run([sys.executable, __file__, *map(str, args)], capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -117,7 +117,10 @@ def main(out):
                          text=True).stdout.strip()
     result = dict(gpu=gpu, when=time.strftime("%Y-%m-%d"), runs=RUNS, product=child("--product"), workloads={})
     ways = PEERS if os.environ.get("PEERS", "1") != "0" else []
+    only = os.environ.get("ONLY", "").split()
     for name, stem, size in WORKLOADS:
+        if only and name not in only:
+            continue
         row = dict(squall=squall(stem), peers={f"{w} {p}": child("--peer", name, size, w, p) for w, p in ways})
         row["squall again"] = squall(stem)
         result["workloads"][stem] = row
