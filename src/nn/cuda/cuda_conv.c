@@ -71,6 +71,7 @@ static bool geometry_of(const sq_step *step, geometry *out, sq_reason *why)
     squall_error err;
     sq_block block;
     memset(out, 0, sizeof *out);
+    out->window.group = 1;
     if (x->rank != 4 || !sq_cuda_is_float(x->dtype) || step->in_count < 2 ||
         sources_of(step, &block, out, &err) != SQUALL_OK) {
         return sq_cuda_refuse(why, "only over two axes, in float32 and float16") != 0;
@@ -365,7 +366,7 @@ static void bind_tiles(const sq_step *step, const geometry *conv, const struct t
     if (conv->sources == 2) {
         sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, in2), SQ_CUDA_INPUT, 3, 0);
     }
-    if (conv->pooled) { /* windows, then what no window has */
+    if (conv->pooled && tile != NULL) { /* windows, then what no window has */
         const int64_t windows = conv->batch * ((conv->out_h + 1) / 2) * ((conv->out_w + 1) / 2);
         launch->args.conv.pixels = 4 * windows;
         launch->grid_x = (uint32_t)((4 * windows + tile->pixels - 1) / tile->pixels);
