@@ -107,7 +107,7 @@ def openapi(server, folder):
                            "positive_data_acceptance", "--request-timeout", "20"],
                           capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, cwd=folder)
     if done.returncode:
-        sys.exit(f"FAILED: schemathesis\n{done.stdout[-6000:]}{done.stderr[-2000:]}")
+        sys.exit(f"FAILED: schemathesis\n{done.stdout[-60000:]}{done.stderr[-2000:]}")
     return len(document["paths"])
 
 

@@ -10,6 +10,9 @@ typedef struct parameter_row {
     const char *name, *schema, *description;
 } parameter_row;
 
+#define BODY_SCHEMA                                                   \
+    "{\"application/octet-stream\":{\"schema\":{\"type\":\"string\"," \
+    "\"format\":\"binary\"}}}"
 #define TEXT_SCHEMA "{\"type\":\"string\"}"
 
 static const parameter_row query_rows[] = {
@@ -101,18 +104,26 @@ static void write_answer(const char *status, const char *description, const char
     sq_json_end_object(json);
 }
 
-static void write_refusal(const char *status, const char *description, sq_json *json)
+/* Refusals look as OGC's APIs have them. The Open Inference Protocol has a form of its own; what is
+ * refused before a route runs (keys, rates) keeps OGC's there, too. */
+static void write_refusal(const char *status, const char *description, bool is_inference,
+                          sq_json *json)
 {
     sq_json_object(json, status);
     sq_json_text(json, "description", description);
     sq_json_raw(
         json, "content",
-        "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/exception\"}}}");
+        is_inference
+            ? "{\"application/json\":{\"schema\":{\"anyOf\":[{\"$ref\":\"#/components/schemas/"
+              "error\"},"
+              "{\"$ref\":\"#/components/schemas/exception\"}]}}}"
+            : "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/exception\"}}}");
     sq_json_end_object(json);
 }
 
 static void write_answers(const sq_http_route *route, sq_json *json)
 {
+    const bool is_inference = strcmp(route->tag, "Inference") == 0;
     sq_json_object(json, "responses");
     if (route->method == SQ_HTTP_PUT) {
         write_answer("202", "taken; it will be read", route->types, json);
@@ -123,13 +134,13 @@ static void write_answers(const sq_http_route *route, sq_json *json)
         write_answer("204", "there is nothing at that place and time", "", json);
     }
     write_answer("304", "what the caller holds is still true", "", json);
-    write_refusal("400", "a parameter is wrong", json);
-    write_refusal("401", "a key is needed", json);
-    write_refusal("403", "the key does not allow this", json);
-    write_refusal("404", "there is no such thing", json);
-    write_refusal("413", "more than is given, or taken, at once", json);
-    write_refusal("429", "too many requests: wait as Retry-After says", json);
-    write_refusal("503", "not now: wait as Retry-After says", json);
+    write_refusal("400", "a parameter is wrong", is_inference, json);
+    write_refusal("401", "a key is needed", is_inference, json);
+    write_refusal("403", "the key does not allow this", is_inference, json);
+    write_refusal("404", "there is no such thing", is_inference, json);
+    write_refusal("413", "more than is given, or taken, at once", is_inference, json);
+    write_refusal("429", "too many requests: wait as Retry-After says", is_inference, json);
+    write_refusal("503", "not now: wait as Retry-After says", is_inference, json);
     sq_json_end_object(json);
 }
 
@@ -165,9 +176,10 @@ static void write_operation(const sq_http_route *route, sq_json *json)
     write_id(route, method, json);
     write_parameters(route, json);
     if (route->body_limit > 0) {
+        const bool required = route->role != SQ_ROLE_READ; /* a question may come without one */
         sq_json_raw(json, "requestBody",
-                    "{\"required\":true,\"content\":{\"application/octet-stream\":{\"schema\":"
-                    "{\"type\":\"string\",\"format\":\"binary\"}}}}");
+                    required ? "{\"required\":true,\"content\":" BODY_SCHEMA "}"
+                             : "{\"required\":false,\"content\":" BODY_SCHEMA "}");
     }
     write_answers(route, json);
     if (route->role > SQ_ROLE_READ) {
@@ -221,7 +233,9 @@ void sq_serve_openapi(const char *base, sq_json *json)
         json, "components",
         "{\"schemas\":{\"exception\":{\"type\":\"object\",\"required\":[\"code\"],"
         "\"properties\":{\"code\":{\"type\":\"string\"},\"description\":{\"type\":"
-        "\"string\"}}}},\"securitySchemes\":{\"key\":{\"type\":\"apiKey\",\"in\":\"header\","
+        "\"string\"}}},\"error\":{\"type\":\"object\",\"required\":[\"error\"],\"properties\":{"
+        "\"error\":{\"type\":\"string\"}}}},\"securitySchemes\":{\"key\":{\"type\":\"apiKey\","
+        "\"in\":\"header\","
         "\"name\":\"X-API-Key\"},\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}}");
     sq_json_end_object(json);
 }

@@ -257,17 +257,24 @@ static sq_snapshot *find_newest(const sq_serve_context *c, const sq_http_request
         *region = sq_serve_find_region(c, request, NULL, response);
         return *region != NULL ? sq_serve_find_snapshot(c, *region, request, response) : NULL;
     }
+    bool known = name == NULL;
     for (size_t i = 0; i < c->world->config->region_count; i++) {
         *region = c->world->regions[i];
         if (name == NULL || strcmp(sq_region_config(*region)->name, name) == 0) {
+            known = true;
             sq_snapshot *s = sq_region_newest(*region, c->now);
             if (s != NULL) {
                 return s;
             }
         }
     }
+    if (!known) {
+        sq_http_give_error(response, 404, "there is no region of that name");
+        return NULL;
+    }
     sq_http_add_header(response, "Retry-After", "60");
-    sq_http_give_error(response, 503, "no region of that name has a forecast");
+    sq_http_give_error(response, 503,
+                       name == NULL ? "no region has a forecast" : "the region has no forecast");
     return NULL;
 }
 
