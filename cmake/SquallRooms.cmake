@@ -78,10 +78,10 @@ macro(squall_rooms)
       set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${flags}")
     endif()
   endforeach()
-  # Kernels run fast in the debug presets, too: -O1, which compiles in a sixth of the time of -O3 under the sanitizers.
+  # Kernels run fast in every preset. Under the sanitizers -O1 is enough: it compiles in a sixth of the time of -O3.
   file(GLOB kernel_files CONFIGURE_DEPENDS nn/cpu/*.c nn/ref/*.c wx/motion/*.c wx/cascade/*.c wx/ensemble/*.c)
   foreach(kernel_file IN LISTS kernel_files)
-    set_property(SOURCE ${kernel_file} APPEND PROPERTY COMPILE_OPTIONS $<IF:$<CONFIG:Debug>,-O1,-O3>)
+    set_property(SOURCE ${kernel_file} APPEND PROPERTY COMPILE_OPTIONS $<IF:$<BOOL:${SQUALL_SANITIZE}>,-O1,-O3>)
   endforeach()
   # A square root may then be taken of many lanes at once; nobody here looks at errno.
   file(GLOB square_root_files CONFIGURE_DEPENDS wx/cascade/*.c)

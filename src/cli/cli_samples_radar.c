@@ -59,6 +59,9 @@ static squall_status look_at(maker *m, size_t at, size_t frame, const squall_fie
 {
     const size_t width = field->grid.width, height = field->grid.height, size = m->size;
     const size_t across = (width + size - 1) / size, down = (height + size - 1) / size;
+    if (across == 0 || down == 0) {
+        return SQUALL_OK; /* nothing to look at */
+    }
     const size_t step = across * down > WINDOWS ? (across * down + WINDOWS - 1) / WINDOWS : 1;
     for (size_t i = frame % step; i < across * down && m->count < MOST_CANDIDATES; i += step) {
         window *w = &m->windows[m->count];

@@ -41,7 +41,7 @@ def times(server):
     expect(past[-1]["time"] == 1282788000 and len(past) == 9, answer, "the last radar frame is that of 02:00")
     expect([f["time"] for f in nowcast] == [1282788000 + 300 * k for k in range(1, 13)], answer, "nowcasts go on where the past ends")
     expect(server.get("/regions/nl/public/weather-maps.json").json() == maps, answer, "the same by region")
-    server.get("/public/weather-maps.json", status=503, region="nothing")
+    server.get("/public/weather-maps.json", status=404, region="nothing")
     return past, nowcast, maps["host"]
 
 
