@@ -44,8 +44,8 @@ static squall_status dump_changed(void *self, const sq_graph *graph, const char 
     return sq_dump_graph(self, graph, pass, err);
 }
 
-/* The passes, watched where they are to be seen; then the layers in 8 bits. GPUs have kernels
- * neither for these nor for several nodes in one. */
+/* The passes, watched where they are to be seen; then the layers in 8 bits, for which GPUs have no
+ * kernels. */
 static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool speak,
                               squall_error *err)
 {
@@ -64,11 +64,12 @@ static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool s
     if (job->quant != NULL) {
         SQ_TRY(sq_quant_apply(graph, job->quant, err));
     }
-    /* What a convolution joins is read by Winograd's way alone. */
-    const bool join = job->options->no_winograd == 0;
-    return !job->optimise || job->apart || gpu
+    const sq_fusing fusing = gpu                              ? SQ_FUSE_GPU
+                             : job->options->no_winograd == 0 ? SQ_FUSE_CPU
+                                                              : SQ_FUSE_CPU_PLAIN;
+    return !job->optimise || job->apart
                ? SQUALL_OK
-               : sq_graph_fuse(graph, join, sq_ref_evaluate, seen, notes, err);
+               : sq_graph_fuse(graph, fusing, sq_ref_evaluate, seen, notes, err);
 }
 
 squall_status sq_compile_prepare(const sq_compile_job *job, uint32_t profile, sq_batch which,

@@ -151,6 +151,7 @@ sq_graph_pass sq_pass_upsample;   /* a 1 x 1 convolution in front of a linear up
 sq_graph_pass sq_pass_hoist;      /* input convolutions of recurrences, all at once */
 sq_graph_pass sq_pass_fold_weights; /* last: weights held as integers that no pass took */
 sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
+sq_graph_pass sq_pass_gates_planes; /* those of cells whose state is N x C x H x W */
 
 /* Passes that make one node of several for backends that run them as one: */
 sq_graph_pass sq_pass_join;  /* Concat and enlarging into the 3 x 3 Conv behind them */
@@ -187,8 +188,13 @@ SQUALL_MUST_USE squall_status sq_graph_optimise_integers(sq_graph *graph,
                                                          const sq_graph_watch *watch,
                                                          squall_notes *notes, squall_error *err);
 
-/** Then those that make one node of several, once; sq_pass_join only with `join`. */
-SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph_evaluate *evaluate,
+/** For whom nodes become one: processors, those without Winograd's way, which alone reads what a
+ * convolution joins, and GPUs, which have kernels for cells of convolutions. */
+typedef enum sq_fusing { SQ_FUSE_CPU = 1, SQ_FUSE_CPU_PLAIN = 2, SQ_FUSE_GPU = 4 } sq_fusing;
+
+/** Then those that make one node of several, once. */
+SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_fusing fusing,
+                                            sq_graph_evaluate *evaluate,
                                             const sq_graph_watch *watch, squall_notes *notes,
                                             squall_error *err);
 

@@ -80,22 +80,30 @@ squall_status sq_graph_optimise_integers(sq_graph *graph, sq_graph_evaluate *eva
     return optimise(graph, evaluate, true, watch, notes, err);
 }
 
-squall_status sq_graph_fuse(sq_graph *graph, bool join, sq_graph_evaluate *evaluate,
+squall_status sq_graph_fuse(sq_graph *graph, sq_fusing fusing, sq_graph_evaluate *evaluate,
                             const sq_graph_watch *watch, squall_notes *notes, squall_error *err)
 {
-    static const struct {
+    static const char *const gates = "gates of recurrent cells became one node each";
+    const unsigned cpu = SQ_FUSE_CPU | SQ_FUSE_CPU_PLAIN;
+    const struct {
         sq_graph_pass *run;
+        unsigned whom;
         const char *name, *did;
     } passes[] = {
-        {sq_pass_hoist, "pass hoist", "convolutions of a recurrence see their inputs all at once"},
-        {sq_pass_gates, "pass gates", "gates of recurrent cells became one node each"},
-        {sq_pass_dead_code, "pass dead code", "nodes that no output needs are gone"},
-        {sq_pass_join, "pass join", "convolutions read what was put together before them"},
-        {sq_pass_depth, "pass depth", "depthwise convolutions became one with the 1 x 1 behind"},
+        {sq_pass_hoist, cpu, "pass hoist",
+         "convolutions of a recurrence see their inputs all at once"},
+        {sq_pass_gates, cpu, "pass gates", gates},
+        {sq_pass_gates_planes, SQ_FUSE_GPU, "pass gates", gates},
+        {sq_pass_dead_code, cpu | SQ_FUSE_GPU, "pass dead code",
+         "nodes that no output needs are gone"},
+        {sq_pass_join, SQ_FUSE_CPU, "pass join",
+         "convolutions read what was put together before them"},
+        {sq_pass_depth, cpu, "pass depth",
+         "depthwise convolutions became one with the 1 x 1 behind"},
     };
     for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
         uint32_t changes = 0;
-        if (passes[i].run == sq_pass_join && !join) {
+        if ((passes[i].whom & (unsigned)fusing) == 0) {
             continue;
         }
         SQ_TRY(passes[i].run(graph, evaluate, &changes, err));

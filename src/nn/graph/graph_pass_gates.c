@@ -266,10 +266,9 @@ static squall_status make_resets(sq_graph *graph, const sq_graph_index *index, c
     return SQUALL_OK;
 }
 
-squall_status sq_pass_gates(sq_graph *graph, sq_graph_evaluate *evaluate, uint32_t *changes,
-                            squall_error *err)
+static squall_status find_cells(sq_graph *graph, bool planes_alone, uint32_t *changes,
+                                squall_error *err)
 {
-    (void)evaluate;
     *changes = 0;
     sq_graph_index index;
     SQ_TRY(sq_graph_index_make(graph, &index, err));
@@ -278,7 +277,8 @@ squall_status sq_pass_gates(sq_graph *graph, sq_graph_evaluate *evaluate, uint32
         sq_node *node = &graph->nodes[i];
         lstm_cell lstm;
         gru_cell gru;
-        if (node->dead || node->outputs[0] == SQ_NO_VALUE) {
+        if (node->dead || node->outputs[0] == SQ_NO_VALUE ||
+            (planes_alone && graph->values[node->outputs[0]].type.rank != 4)) {
             continue;
         }
         if (node->op == SQ_OP_Mul && find_lstm(graph, &index, node, &lstm) &&
@@ -297,4 +297,18 @@ squall_status sq_pass_gates(sq_graph *graph, sq_graph_evaluate *evaluate, uint32
 done:
     sq_graph_index_free(&index);
     return status;
+}
+
+squall_status sq_pass_gates(sq_graph *graph, sq_graph_evaluate *evaluate, uint32_t *changes,
+                            squall_error *err)
+{
+    (void)evaluate;
+    return find_cells(graph, false, changes, err);
+}
+
+squall_status sq_pass_gates_planes(sq_graph *graph, sq_graph_evaluate *evaluate, uint32_t *changes,
+                                   squall_error *err)
+{
+    (void)evaluate;
+    return find_cells(graph, true, changes, err);
 }

@@ -109,6 +109,26 @@ static void test_lstm_last(void **state)
     sq_graph_destroy(&graph);
 }
 
+/* For backends that have cells of convolutions alone, dense ones stay as they are. */
+static void test_lstm_planes(void **state)
+{
+    (void)state;
+    static const int order[] = {0, 1, 2, 3};
+    for (uint32_t rank = 2; rank <= 4; rank += 2) {
+        sq_graph *graph = sq_graph_create();
+        uint32_t part[4], hidden, cell;
+        const uint32_t gates = add_input(graph, "gates", SQUALL_F32, rank, four);
+        const uint32_t old = add_input(graph, "cell", SQUALL_F32, rank, frame);
+        cut(graph, gates, 4, false, part);
+        add_lstm(graph, part, order, old, false, &hidden, &cell);
+        add_output(graph, hidden);
+        add_output(graph, cell);
+        assert_int_equal(check_pass(graph, sq_pass_gates_planes, 1e-6), rank == 4);
+        assert_int_equal(count_ops(graph, SQ_OP_SqLstmGates), rank == 4);
+        sq_graph_destroy(&graph);
+    }
+}
+
 /* A part twice, another number of parts, a gate that somebody else needs, a peephole. */
 static void test_lstm_left_alone(void **state)
 {
@@ -185,9 +205,9 @@ static void test_gru(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lstm),      cmocka_unit_test(test_lstm_sequence),
-        cmocka_unit_test(test_lstm_last), cmocka_unit_test(test_lstm_left_alone),
-        cmocka_unit_test(test_gru),
+        cmocka_unit_test(test_lstm),        cmocka_unit_test(test_lstm_sequence),
+        cmocka_unit_test(test_lstm_last),   cmocka_unit_test(test_lstm_left_alone),
+        cmocka_unit_test(test_lstm_planes), cmocka_unit_test(test_gru),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
