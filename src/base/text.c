@@ -50,6 +50,28 @@ void sq_text_add_bytes(sq_text *text, const void *bytes, size_t count)
     }
 }
 
+void sq_text_add_html(sq_text *text, const char *words)
+{
+    for (const char *p = words; *p != '\0'; p++) {
+        switch (*p) {
+        case '&':
+            sq_text_add(text, "&amp;");
+            break;
+        case '<':
+            sq_text_add(text, "&lt;");
+            break;
+        case '>':
+            sq_text_add(text, "&gt;");
+            break;
+        case '"':
+            sq_text_add(text, "&quot;");
+            break;
+        default:
+            sq_text_add_bytes(text, p, 1);
+        }
+    }
+}
+
 void sq_text_free(sq_text *text)
 {
     sq_free(text->data);

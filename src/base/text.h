@@ -19,6 +19,9 @@ __attribute__((format(printf, 2, 3))) void sq_text_add(sq_text *text, const char
 /** Append raw bytes. */
 void sq_text_add_bytes(sq_text *text, const void *bytes, size_t count);
 
+/** Append words as HTML shows them: & < > and double quotes are written out. */
+void sq_text_add_html(sq_text *text, const char *words);
+
 void sq_text_free(sq_text *text);
 
 #endif /* SQ_BASE_TEXT_H */

@@ -32,29 +32,6 @@ static const char style[] =
     "svg{width:100%;height:auto;background:var(--box);border-radius:.4rem}"
     "svg text{fill:var(--soft);font:11px system-ui,sans-serif}";
 
-/* A text with what HTML would read as its own written out. */
-static void add_text(sq_text *page, const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            sq_text_add(page, "&amp;");
-            break;
-        case '<':
-            sq_text_add(page, "&lt;");
-            break;
-        case '>':
-            sq_text_add(page, "&gt;");
-            break;
-        case '"':
-            sq_text_add(page, "&quot;");
-            break;
-        default:
-            sq_text_add_bytes(page, p, 1);
-        }
-    }
-}
-
 static const char *text(const json_t *object, const char *key)
 {
     const char *value = json_string_value(json_object_get(object, key));
@@ -69,7 +46,7 @@ static double number(const json_t *object, const char *key)
 static void add_fact(sq_text *page, const char *label, const char *value)
 {
     sq_text_add(page, "<dt>%s</dt><dd>", label);
-    add_text(page, value);
+    sq_text_add_html(page, value);
     sq_text_add(page, "</dd>\n");
 }
 
@@ -114,7 +91,7 @@ static void add_ports(sq_text *page, const json_t *profile, const char *key)
     json_array_foreach(json_object_get(profile, key), i, port)
     {
         sq_text_add(page, "<dt>%s</dt><dd>", i == 0 ? key : "");
-        add_text(page, text(port, "name"));
+        sq_text_add_html(page, text(port, "name"));
         sq_text_add(page, " <code>");
         add_type(page, port);
         sq_text_add(page, "</code></dd>\n");
@@ -155,7 +132,7 @@ static void add_losers(sq_text *page, const json_t *layer, const json_t *own)
         }
         sq_text_add(page, "<tr class=\"lost\"><td></td><td>lost</td><td>%s</td><td class=\"t\">",
                     text(candidate, "backend"));
-        add_text(page, text(candidate, "tactic"));
+        sq_text_add_html(page, text(candidate, "tactic"));
         sq_text_add(page, "</td><td></td><td></td><td></td>");
         add_ms(page, candidate, "median_s");
         add_ms(page, candidate, "guess_s");
@@ -163,7 +140,7 @@ static void add_losers(sq_text *page, const json_t *layer, const json_t *own)
     }
     if (json_is_string(json_object_get(layer, "why"))) {
         sq_text_add(page, "<tr class=\"lost\"><td></td><td colspan=\"9\">why: ");
-        add_text(page, text(layer, "why"));
+        sq_text_add_html(page, text(layer, "why"));
         sq_text_add(page, "</td></tr>\n");
     }
 }
@@ -188,7 +165,7 @@ static void add_layers(sq_text *page, const json_t *profile)
         const json_t *out = json_array_get(json_object_get(layer, "outputs"), 0);
         sq_text_add(page, "<tr><td class=\"n\">%zu</td><td>%s</td><td>%s</td><td class=\"t\">", i,
                     text(layer, "op"), text(layer, "backend"));
-        add_text(page, text(layer, "tactic"));
+        sq_text_add_html(page, text(layer, "tactic"));
         sq_text_add(page, "</td><td class=\"t\">");
         if (out != NULL) {
             add_type(page, out);
@@ -201,7 +178,7 @@ static void add_layers(sq_text *page, const json_t *profile)
         add_ms(page, own, "median_s");
         add_ms(page, own, "guess_s");
         sq_text_add(page, "<td>");
-        add_text(page, text(layer, "name"));
+        sq_text_add_html(page, text(layer, "name"));
         sq_text_add(page, "</td></tr>\n");
         add_losers(page, layer, own);
     }
@@ -232,7 +209,7 @@ static void add_memory(sq_text *page, const json_t *profile)
                     LEFT + first * x_unit, HEIGHT - (number(span, "offset") + bytes) * y_unit,
                     fmax((last - first + 1) * x_unit - 0.4, 0.6), fmax(bytes * y_unit, 0.4),
                     i * HUE % 360, i * HUE % 360);
-        add_text(page, text(span, "name"));
+        sq_text_add_html(page, text(span, "name"));
         sq_text_add(page, ": %.0f bytes at %.0f, steps %.0f to %.0f</title></rect>\n", bytes,
                     number(span, "offset"), first, last);
     }
@@ -269,13 +246,13 @@ static void add_header(sq_text *page, const json_t *document)
     size_t i;
     json_t *section;
     sq_text_add(page, "<h1>");
-    add_text(page, text(document, "model"));
+    sq_text_add_html(page, text(document, "model"));
     sq_text_add(page, "</h1><p class=\"lead\">");
-    add_text(page, sq_path_name(text(document, "file")));
+    sq_text_add_html(page, sq_path_name(text(document, "file")));
     sq_text_add(page, ", %s bytes</p><dl>\n", grouped(number(document, "bytes"), bytes));
     add_fact(page, "model SHA-256", text(document, "model_sha256"));
     sq_text_add(page, "<dt>made by</dt><dd>squall ");
-    add_text(page, text(document, "squall_version"));
+    sq_text_add_html(page, text(document, "squall_version"));
     sq_text_add(page, "</dd>\n");
     add_fact(page, "compiler", text(document, "compiler"));
     add_fact(page, "command", text(document, "command"));
@@ -307,7 +284,7 @@ static void add_document(sq_text *page, const char *title, const char *none, con
         sq_text_add(page, "<p>%s</p>", none);
     } else {
         sq_text_add(page, "<pre>");
-        add_text(page, dumped);
+        sq_text_add_html(page, dumped);
         sq_text_add(page, "</pre>");
     }
     free(dumped);
@@ -321,7 +298,7 @@ squall_status cli_inspect_html(const json_t *document, const char *path, squall_
     sq_text_add(&page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
                        "<title>");
-    add_text(&page, text(document, "model"));
+    sq_text_add_html(&page, text(document, "model"));
     sq_text_add(&page, " – squall engine</title><style>%s</style></head><body>\n", style);
     add_header(&page, document);
     json_array_foreach(json_object_get(document, "profiles"), i, profile)

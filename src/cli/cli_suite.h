@@ -157,6 +157,5 @@ typedef struct suite_plot {
 } suite_plot;
 
 void suite_plot_add(sq_text *page, const suite_plot *plot, const suite_line *lines, size_t count);
-void suite_text_add(sq_text *page, const char *text);
 
 #endif /* SQ_CLI_CLI_SUITE_H */

@@ -228,7 +228,7 @@ static void add_table(sq_text *page, const json_t *methods, bool against)
                 continue;
             }
             sq_text_add(page, "<tr><td>");
-            suite_text_add(page, name);
+            sq_text_add_html(page, name);
             sq_text_add(page, "</td><td>%lld</td><td>%lld</td>",
                         (long long)json_integer_value(json_object_get(lead, "lead_min")),
                         (long long)json_integer_value(json_object_get(lead, "issue_times")));
@@ -258,7 +258,7 @@ static void add_head(sq_text *page, const json_t *document)
     json_array_foreach(json_object_get(document, "sequences"), i, sequence)
     {
         sq_text_add(page, "%s", i > 0 ? ", " : "");
-        suite_text_add(page, json_string_value(json_object_get(sequence, "name")));
+        sq_text_add_html(page, json_string_value(json_object_get(sequence, "name")));
         sq_text_add(page, " (%lld)",
                     (long long)json_integer_value(json_object_get(sequence, "issue_times")));
     }
@@ -284,10 +284,10 @@ squall_status suite_html_write(const char *path, const json_t *document, squall_
     {
         const json_t *methods = json_object_get(group, "methods");
         sq_text_add(&page, "<h2>");
-        suite_text_add(&page, json_string_value(json_object_get(group, "kind")));
+        sq_text_add_html(&page, json_string_value(json_object_get(group, "kind")));
         if (i > 0) {
             sq_text_add(&page, ": ");
-            suite_text_add(&page, json_string_value(json_object_get(group, "name")));
+            sq_text_add_html(&page, json_string_value(json_object_get(group, "name")));
         }
         sq_text_add(&page, " – %lld issue times</h2>\n",
                     (long long)json_integer_value(json_object_get(group, "issue_times")));

@@ -16,28 +16,6 @@ typedef struct axes {
     bool log_y;
 } axes;
 
-void suite_text_add(sq_text *page, const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            sq_text_add(page, "&amp;");
-            break;
-        case '<':
-            sq_text_add(page, "&lt;");
-            break;
-        case '>':
-            sq_text_add(page, "&gt;");
-            break;
-        case '"':
-            sq_text_add(page, "&quot;");
-            break;
-        default:
-            sq_text_add_bytes(page, p, 1);
-        }
-    }
-}
-
 static double scaled(const axes *a, double y)
 {
     return a->log_y ? log10(fmax(y, 1e-30)) : y;
@@ -95,12 +73,12 @@ static axes find_axes(const suite_plot *plot, const suite_line *lines, size_t co
 static void add_frame(sq_text *page, const suite_plot *plot, const axes *a)
 {
     sq_text_add(page, "<svg viewBox=\"0 0 %d %d\" role=\"img\"><title>", WIDTH, HEIGHT);
-    suite_text_add(page, plot->title);
+    sq_text_add_html(page, plot->title);
     sq_text_add(page, "</title><text class=\"h\" x=\"%d\" y=\"15\">", LEFT);
-    suite_text_add(page, plot->title);
+    sq_text_add_html(page, plot->title);
     sq_text_add(page, "</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">", WIDTH - RIGHT,
                 HEIGHT - 4);
-    suite_text_add(page, plot->x_label);
+    sq_text_add_html(page, plot->x_label);
     sq_text_add(page, "</text>\n");
     for (int i = 0; i < TICKS; i++) {
         const double part = (double)i / (TICKS - 1);
@@ -160,7 +138,7 @@ void suite_plot_add(sq_text *page, const suite_plot *plot, const suite_line *lin
     sq_text_add(page, "</svg><figcaption>");
     for (size_t i = 0; i < count; i++) {
         sq_text_add(page, "<span style=\"color:%s\">&#9679; ", colours[i % COLOURS]);
-        suite_text_add(page, lines[i].name);
+        sq_text_add_html(page, lines[i].name);
         sq_text_add(page, "</span> ");
     }
     sq_text_add(page, "</figcaption></figure>\n");

@@ -159,6 +159,10 @@ static void test_notes_and_text(void **state)
     }
     assert_true(text.failed);
     sq_text_free(&text);
+
+    sq_text_add_html(&text, "<b class=\"x\"> & c");
+    assert_string_equal(text.data, "&lt;b class=&quot;x&quot;&gt; &amp; c");
+    sq_text_free(&text);
 }
 
 static void test_hash(void **state)
