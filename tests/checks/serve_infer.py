@@ -22,7 +22,7 @@ import onnx
 import onnx.reference
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
-from program import MODEL, SQUALL, build_engine
+from program import MODEL, RECIPE, SQUALL, build_engine, squall
 from server import Server, expect, watch_config, wrong
 
 HEADER = "Inference-Header-Content-Length"
@@ -117,13 +117,58 @@ def side_by_side(address, x, y, key):
     holds(f"answers of others: {wrongs}", wrongs == [] and len(first) == 3)
 
 
+def batches(server, client, x, y, key):
+    """Requests that wait together are one run; the server answers others meanwhile, and counts truly."""
+    before = client.get_inference_statistics("together")["model_stats"][0]
+    answers = []
+
+    def work():
+        given = triton.InferInput("x", list(x.shape), "FP32")
+        given.set_data_from_numpy(x)
+        with triton.InferenceServerClient(f"{server.host}:{server.port}") as mine:
+            answers.append(mine.infer("together", [given], headers={"X-API-Key": key}).as_numpy("y"))
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for t in threads:
+        t.start()
+    server.wait("requests in the queue", lambda: 'squall_infer_queue_requests{model="together"} 3' in server.get("/metrics").body.decode(), 20)
+    threads.append(threading.Thread(target=work))  # the fourth fills the run
+    threads[3].start()
+    for t in threads:
+        t.join()
+    holds("each its own answer", len(answers) == 4 and all(np.allclose(a, y, rtol=1e-5, atol=1e-6) for a in answers))
+    after = client.get_inference_statistics("together")["model_stats"][0]
+    sizes = {b["batch_size"]: b["compute_infer"]["count"] for b in after["batch_stats"]}
+    holds(f"a run of four {sizes}", sizes == {4: 1} and sum(n * k for n, k in sizes.items()) == after["inference_count"] - before["inference_count"])
+    holds(f"{after}", after["execution_count"] == sum(sizes.values()) < after["inference_count"])
+    text = server.get("/metrics").body.decode()
+    holds(text, f'squall_infer_requests_total{{model="together",result="ok"}} {after["inference_count"]}' in text)
+    holds(text, 'squall_infer_stage_seconds_bucket{model="together",stage="queue",le="+Inf"}' in text)
+
+
+def full(server, x, key):
+    """A queue that is full says so, and when to come again."""
+    document = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": list(x.shape), "parameters": {"binary_data_size": x.nbytes}}]}).encode()
+    statuses = []
+
+    def work():
+        answer = server.get("/v2/models/narrow/infer", method="POST", body=document + x.tobytes(), status=None,
+                            headers={"X-API-Key": key, HEADER: str(len(document))})
+        statuses.append((answer.status, answer.headers.get("Retry-After")))
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    holds(f"{statuses}", sorted(statuses, key=str) == [(200, None), (200, None), (503, "1"), (503, "1")])
+
+
 def statistics(client, runs):
     stats = client.get_inference_statistics("drift")["model_stats"][0]
     counted = stats["inference_stats"]
     holds(f"{stats}", stats["name"] == "drift" and stats["inference_count"] == counted["success"]["count"] >= runs)
     holds(f"{stats}", counted["fail"]["count"] >= 4 and counted["compute_infer"]["ns"] > 0 and stats["last_inference"] > 1.6e12)
     holds(f"{stats}", counted["success"]["ns"] >= counted["compute_infer"]["ns"])
-    holds("of all models", [s["name"] for s in client.get_inference_statistics()["model_stats"]] == ["drift", "gone"])
+    holds("of all models", [s["name"] for s in client.get_inference_statistics()["model_stats"]] == ["drift", "gone", "together", "narrow"])
 
 
 def repository(client, server, key, operator, x, y, engine, folder):
@@ -195,18 +240,33 @@ def malformed(server, key, x):
     holds("both spellings", server.get("/v2").json() == server.get("/v2/").json())
 
 
+def open_batch(folder):
+    """An engine of the same network, whose batch is open."""
+    squall("build", MODEL, "--recipe", RECIPE, "--profile", "x=1:4:32x5x128x160", "--out", folder / "open.engine")
+    return folder / "open.engine"
+
+
 def main():
     key, digest = make_key()
     operator, operator_digest = make_key()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         (folder / "in").mkdir()
-        engine = build_engine(folder)
+        engine, opened = build_engine(folder), open_batch(folder)
         config = watch_config(folder / "in", more="engines = drift, gone") + f"""
 [engine drift]
 file = {engine}
 [engine gone]
 file = {folder}/gone.engine
+[engine together]
+file = {opened}
+batch = 4
+queue_delay_ms = 10000
+[engine narrow]
+file = {opened}
+batch = 8
+queue = 2
+queue_delay_ms = 3000
 [limits]
 operate_tcp = yes
 [key caller]
@@ -223,6 +283,8 @@ hash = {operator_digest}
             shape = metadata(client)
             x, y = infer(client, shape, key)
             side_by_side(address, x, y, key)
+            batches(server, client, x, y, key)
+            full(server, x, key)
             malformed(server, key, x)
             statistics(client, 60)
             holds("what is wrong does no harm", np.array_equal(ask(client, x, headers={"X-API-Key": key}).as_numpy("y"), y))

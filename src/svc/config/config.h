@@ -22,7 +22,7 @@ typedef struct sq_config_server {
     char log_level[SQ_CONFIG_NAME];
     char title[SQ_CONFIG_TEXT], institution[SQ_CONFIG_TEXT], license[SQ_CONFIG_TEXT];
     int32_t http_threads, connections, per_address, idle_s, stop_s;
-    int32_t workers, threads;
+    int32_t workers, threads, infer_workers;
     int32_t push_mb;                 /* largest pushed file */
     char leaflet[SQ_CONFIG_TEXT];    /* folder of leaflet.js and leaflet.css */
     char coastlines[SQ_CONFIG_TEXT]; /* folder of GSHHG's files */
@@ -74,6 +74,9 @@ typedef struct sq_config_engine {
     int32_t line;
     char name[SQ_CONFIG_NAME];
     char file[SQ_CONFIG_TEXT], trusted_keys[SQ_CONFIG_TEXT];
+    char batch[SQ_CONFIG_NAME]; /* requests of one run, numbers with commas */
+    double queue_delay_ms;
+    int32_t queue, instances, threads, batch_mb;
 } sq_config_engine;
 
 /** [region NAME] */

@@ -163,6 +163,23 @@ static void check_source(const sq_config *config, const sq_config_source *source
     }
 }
 
+static void check_engine(const sq_config *config, const sq_config_engine *engine,
+                         squall_notes *problems)
+{
+    int64_t sizes[SQ_CONFIG_LIST];
+    char section[SQ_CONFIG_NAME + 16];
+    const size_t count = sq_config_numbers(engine->batch, 1, 32, sizes, SQ_CONFIG_LIST - 1);
+    bool good = count != SIZE_MAX;
+    for (size_t i = 1; good && i < count; i++) {
+        good = sizes[i] > sizes[i - 1];
+    }
+    if (!good) {
+        snprintf(section, sizeof section, "engine %s", engine->name);
+        sq_config_problem(problems, config, engine->line, section, "batch",
+                          "whole numbers from 1 to 32, ascending, with commas");
+    }
+}
+
 void sq_config_check(const sq_config *config, squall_notes *problems)
 {
     unsigned char hash[32];
@@ -172,6 +189,9 @@ void sq_config_check(const sq_config *config, squall_notes *problems)
     }
     for (size_t i = 0; i < config->source_count; i++) {
         check_source(config, &config->sources[i], problems);
+    }
+    for (size_t i = 0; i < config->engine_count; i++) {
+        check_engine(config, &config->engines[i], problems);
     }
     for (size_t i = 0; i < config->key_count; i++) {
         const sq_config_key *key = &config->keys[i];

@@ -56,6 +56,8 @@ static const sq_config_row server_rows[] = {
     INT(server, threads, 0, 256, "0", "",
         "threads of one cycle; 0: 1 where there are more regions than processors, else the "
         "processors shared out"),
+    INT(server, infer_workers, 0, 64, "0", "",
+        "requests to infer, or batches of them, that run side by side; 0: one a processor"),
     INT(server, push_mb, 1, 4096, "64", "MB", "largest file that may be pushed"),
     TEXT(server, leaflet, "/usr/share/javascript/leaflet", "",
          "folder of `leaflet.js` and `leaflet.css` for the map page; Debian's package is "
@@ -120,6 +122,20 @@ static const sq_config_row engine_rows[] = {
     TEXT(engine, file, NULL, "", "engine file (`squall build`)"),
     TEXT(engine, trusted_keys, "", "",
          "file of public keys, one of which must have signed it; empty: any engine will do"),
+    TEXT(engine, batch, "", "",
+         "requests to infer of equal shapes that may be one run, such as `2,4,8`, at most 32; `1`: "
+         "each runs alone; empty: `2,4,8` on a GPU, alone on a processor"),
+    INT(engine, batch_mb, 1, 1000000, "256", "MB",
+        "a run of several requests may take this much memory"),
+    REAL(engine, queue_delay_ms, 0, 10000, "0", "ms",
+         "how long a request may wait for others that it can run with"),
+    INT(engine, queue, 1, 100000, "64", "",
+        "requests to infer that may wait; further ones are answered 503 with Retry-After"),
+    INT(engine, instances, 0, 64, "0", "",
+        "runs of this engine for requests to infer at one time; 0: as many as `infer_workers`"),
+    INT(engine, threads, 0, 256, "0", "",
+        "threads of such a run; 0: one while others run or wait, else as `threads` in `[server]`, "
+        "or one a processor, at most 4"),
 };
 static const sq_config_row region_rows[] = {
     TEXT(region, title, "", "", "its name for people; empty: that of the section"),

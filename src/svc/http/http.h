@@ -75,6 +75,7 @@ typedef enum sq_http_role {
 
 typedef struct sq_http_request sq_http_request;
 typedef struct sq_http_response sq_http_response;
+typedef struct sq_http_exchange sq_http_exchange;
 
 /** Answers a request. `context` is what the server's `begin` gave. Runs on a thread of the server,
  * several side by side. */
@@ -105,7 +106,8 @@ struct sq_http_request {
     char base[160];      /* "http://host:port", as the client calls this server */
     unsigned char *body; /* owned by the server */
     size_t body_size;
-    void *connection; /* private to the room */
+    void *connection; /* private to the room, as the next */
+    sq_http_exchange *exchange;
 };
 
 /** The value of a query parameter, or NULL; of several of one name the first. */
@@ -165,6 +167,16 @@ bool sq_http_gzip(const void *bytes, size_t size, void **out, size_t *out_size);
 bool sq_http_etag_in(const char *list, const char *etag);
 /** Whether an Accept-Encoding lets gzip through. */
 bool sq_http_accepts_gzip(const char *accept_encoding);
+
+/**
+ * Answer later: the handler returns, its thread goes on with other connections, and the request and
+ * the response stay where they are until sq_http_answer(). Every request that is put off must be
+ * answered before its server is closed.
+ */
+sq_http_exchange *sq_http_defer(const sq_http_request *request);
+/** Answer, on any thread: the response is filled, and neither it nor the request is touched
+ * afterwards. */
+void sq_http_answer(sq_http_exchange **later);
 
 /* ---------------------------------------------------------------- limits */
 

@@ -25,17 +25,18 @@ struct sq_http_server {
 };
 
 /* One request and its answer. */
-typedef struct exchange {
+struct sq_http_exchange {
     sq_http_server *server;
     sq_http_request request;
     sq_http_response response;
     squall_error problem; /* of its address */
     double start_s;
     void *context;
-    bool begun, head, decided, streams, too_large;
+    bool begun, head, decided, streams, too_large, deferred;
     size_t capacity; /* of request.body */
     size_t sent;
-} exchange;
+};
+typedef struct sq_http_exchange exchange;
 
 const char *sq_http_header_find(const sq_http_request *request, const char *name)
 {
@@ -347,18 +348,43 @@ static void take_body(exchange *x, const char *data, size_t size)
     }
     const size_t need = x->request.body_size + size + 1;
     if (need > x->capacity) {
-        const size_t grown = need * 2 < limit + 1 ? need * 2 : limit + 1;
-        unsigned char *body = sq_regrow(x->request.body, x->request.body_size, grown, 1);
+        /* At once where its length is known; memory that nothing is written to costs nothing. */
+        const char *length = sq_http_header_find(&x->request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+        const unsigned long long told = length != NULL ? strtoull(length, NULL, 10) : 0;
+        const size_t doubled = need * 2 < limit + 1 ? need * 2 : limit + 1;
+        const size_t grown = told >= need - 1 && told <= limit ? (size_t)told + 1 : doubled;
+        unsigned char *body = sq_alloc_raw(grown, 1);
         if (body == NULL) {
             x->too_large = true;
             return;
         }
+        if (x->request.body_size > 0) {
+            memcpy(body, x->request.body, x->request.body_size);
+        }
+        sq_free(x->request.body);
         x->request.body = body;
         x->capacity = grown;
     }
     memcpy(x->request.body + x->request.body_size, data, size);
     x->request.body_size += size;
     x->request.body[x->request.body_size] = 0;
+}
+
+/* ---------------------------------------------------------------- answers that come later */
+
+sq_http_exchange *sq_http_defer(const sq_http_request *request)
+{
+    exchange *x = request->exchange;
+    x->deferred = true;
+    MHD_suspend_connection(x->request.connection);
+    return x;
+}
+
+void sq_http_answer(sq_http_exchange **later)
+{
+    exchange *x = *later;
+    *later = NULL;
+    MHD_resume_connection(x->request.connection);
 }
 
 /* ---------------------------------------------------------------- libmicrohttpd's calls */
@@ -370,6 +396,7 @@ static void *on_address(void *cls, const char *address, struct MHD_Connection *c
         x->server = cls;
         x->start_s = sq_clock_s();
         x->request.connection = connection;
+        x->request.exchange = x;
         if (sq_http_url_parse(address, &x->request.url, &x->problem) == SQUALL_OK) {
             x->problem.code = SQUALL_OK;
         }
@@ -390,6 +417,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (x == NULL) {
         return MHD_NO; /* no memory: the connection is closed */
     }
+    if (x->deferred) { /* and answered: nothing calls before that */
+        return respond(x);
+    }
     if (!x->decided) {
         x->decided = true;
         return decide(x, method) ? MHD_YES : respond(x);
@@ -405,6 +435,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     } else {
         x->response.status = 200;
         x->request.route->run(x->context, &x->request, &x->response);
+        /* It may be answered already, on another thread: only what this one wrote is looked at. */
+        if (x->deferred) {
+            return MHD_YES;
+        }
     }
     return respond(x);
 }

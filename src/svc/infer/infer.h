@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "squall/tensor.h"
 #include "svc/config/config.h"
+#include "svc/metrics/metrics.h"
 
 #define SQ_INFER_NAME       128
 #define SQ_INFER_TENSORS    64                 /* of one request */
@@ -76,9 +77,12 @@ typedef struct sq_infer sq_infer;
 /** One of them, kept by whoever found it. */
 typedef struct sq_infer_model sq_infer_model;
 
-/** NULL without memory. */
-sq_infer *sq_infer_create(void);
+/** @param metrics  kept; may be NULL. @return NULL without memory. */
+sq_infer *sq_infer_create(sq_metrics *metrics);
 void sq_infer_destroy(sq_infer **infer);
+/** Take no more requests: what runs is finished, what waits is answered with SQUALL_E_TIMEOUT. When
+ * it returns everything was answered. */
+void sq_infer_stop(sq_infer *infer);
 /** Be what the configuration says: engines that are new or described otherwise are opened, others
  * stay, those that are gone go when nobody runs them any more. */
 void sq_infer_follow(sq_infer *infer, const sq_config *config);
@@ -97,13 +101,33 @@ bool sq_infer_is_ready(sq_infer_model *model);
 /** Whether all are that were not unloaded. */
 bool sq_infer_all_ready(sq_infer *infer);
 
-/** Run a request. @return SQUALL_OK; SQUALL_E_NO_DATA (not ready); SQUALL_E_ARGUMENT (an input that
- * is missing, unknown or of another type); SQUALL_E_SHAPE; SQUALL_E_MEMORY. */
-SQUALL_MUST_USE squall_status sq_infer_run(sq_infer_model *model, const sq_infer_request *request,
-                                           sq_infer_reply *out, squall_error *err);
-/** Note a request that came to nothing before it was run, or the time that reading one took. */
-void sq_infer_note_failure(sq_infer_model *model, double seconds);
-void sq_infer_note_input(sq_infer_model *model, double seconds);
+/**
+ * How a request ended; called once for each that was taken, on a thread of the room.
+ *
+ * @param reply  given (sq_free of its bytes) with SQUALL_OK; else NULL
+ * @param err    borrowed; filled otherwise
+ */
+typedef void sq_infer_done(void *owner, squall_status status, const sq_infer_reply *reply,
+                           const squall_error *err);
+
+/**
+ * Put a request in the queue of its model. Requests of equal types that wait there are run as one
+ * batch where the engine takes it; see the keys of [engine].
+ *
+ * @param request  borrowed until `done` was called
+ * @param read_s   time that reading it took, for the statistics
+ * @return SQUALL_OK: `done` will be called; otherwise it is not: SQUALL_E_NO_DATA (not ready);
+ *         SQUALL_E_ARGUMENT (an input that is missing, unknown or of another type); SQUALL_E_SHAPE;
+ *         SQUALL_E_UNSUPPORTED; SQUALL_E_LIMIT: the queue is full; SQUALL_E_TIMEOUT: it stops;
+ *         SQUALL_E_MEMORY.
+ */
+SQUALL_MUST_USE squall_status sq_infer_submit(sq_infer *infer, sq_infer_model *model,
+                                              const sq_infer_request *request, double read_s,
+                                              sq_infer_done *done, void *owner, squall_error *err);
+/** Note a request that came to nothing. */
+void sq_infer_note_failure(sq_infer *infer, sq_infer_model *model, double seconds);
+/** Set those metrics that are states to what they are now. */
+void sq_infer_update_metrics(sq_infer *infer);
 
 /* What they are, as the protocol has it. */
 void sq_infer_write_metadata(sq_infer_model *model, sq_json *json);

@@ -1,119 +1,10 @@
-/* svc/infer/infer_run.c - a request run on its model, and the answer. */
+/* svc/infer/infer_run.c - requests made into jobs, jobs run, and their answers. */
 #include <stdio.h>
 #include <string.h>
 
 #include "svc/infer/infer_private.h"
 
-enum { CREWS = 8 /* contexts of one model */ };
-
-/* ---------------------------------------------------------------- contexts */
-
-static bool takes(const sq_infer_crew *crew, const squall_tensor *types, size_t count)
-{
-    bool same = true;
-    for (size_t i = 0; same && i < count; i++) {
-        same = crew->types[i].dtype == types[i].dtype && crew->types[i].rank == types[i].rank &&
-               memcmp(crew->types[i].dims, types[i].dims,
-                      types[i].rank * sizeof types[i].dims[0]) == 0;
-    }
-    return same;
-}
-
-static void destroy_crew(sq_infer_crew **crew)
-{
-    if (*crew != NULL) {
-        squall_context_destroy(&(*crew)->context);
-        sq_free((*crew)->types);
-        sq_free(*crew);
-        *crew = NULL;
-    }
-}
-
-static squall_status create_crew(sq_infer_model *m, const squall_tensor *types, size_t count,
-                                 sq_infer_crew **out, squall_error *err)
-{
-    sq_infer_crew *crew = sq_alloc(1, sizeof *crew);
-    if (crew != NULL) {
-        crew->types = sq_alloc(count > 0 ? count : 1, sizeof *types);
-    }
-    if (crew == NULL || crew->types == NULL) {
-        destroy_crew(&crew);
-        return sq_fail(err, SQUALL_E_MEMORY, m->config.name, "no memory");
-    }
-    memcpy(crew->types, types, count * sizeof *types);
-    const squall_status status =
-        squall_context_create_for(m->engine, types, count, m->threads, &crew->context, err);
-    if (status != SQUALL_OK) {
-        destroy_crew(&crew);
-        return status;
-    }
-    *out = crew;
-    return SQUALL_OK;
-}
-
-/* A context for these types: one that is idle, or a new one in the place of the oldest idle one of
- * others; while all are at work, the first that comes back. */
-static squall_status borrow(sq_infer_model *m, const squall_tensor *types, size_t count,
-                            sq_infer_crew **out, squall_error *err)
-{
-    sq_infer_crew *replaced = NULL;
-    pthread_mutex_lock(&m->mutex);
-    for (;;) {
-        sq_infer_crew **last = NULL;
-        for (sq_infer_crew **at = &m->idle; *at != NULL; at = &(*at)->next) {
-            if (takes(*at, types, count)) {
-                *out = *at;
-                *at = (*at)->next;
-                pthread_mutex_unlock(&m->mutex);
-                return SQUALL_OK;
-            }
-            last = at;
-        }
-        if (m->crews < CREWS) {
-            m->crews++;
-            break;
-        }
-        if (last != NULL) {
-            replaced = *last;
-            *last = NULL;
-            break;
-        }
-        pthread_cond_wait(&m->returned, &m->mutex);
-    }
-    pthread_mutex_unlock(&m->mutex);
-    destroy_crew(&replaced);
-    const squall_status status = create_crew(m, types, count, out, err);
-    if (status != SQUALL_OK) {
-        pthread_mutex_lock(&m->mutex);
-        m->crews--;
-        pthread_cond_signal(&m->returned);
-        pthread_mutex_unlock(&m->mutex);
-    }
-    return status;
-}
-
-static void give_back(sq_infer_model *m, sq_infer_crew *crew)
-{
-    pthread_mutex_lock(&m->mutex);
-    crew->next = m->idle;
-    m->idle = crew;
-    pthread_cond_signal(&m->returned);
-    pthread_mutex_unlock(&m->mutex);
-}
-
 /* ---------------------------------------------------------------- the answer */
-
-/* One run: its tensors and what of them is asked for. */
-typedef struct run {
-    sq_infer_model *model;
-    const sq_infer_request *request;
-    squall_tensor inputs[SQ_INFER_TENSORS], outputs[SQ_INFER_TENSORS];
-    const char *names[SQ_INFER_TENSORS]; /* of the outputs */
-    size_t input_count, output_count;
-    size_t wishes[SQ_INFER_TENSORS]; /* outputs, in the order of the answer */
-    bool binary[SQ_INFER_TENSORS];   /* how each of them goes */
-    size_t wish_count;
-} run;
 
 static void write_value(const squall_tensor *t, size_t i, sq_json *json)
 {
@@ -146,7 +37,7 @@ static bool has_json(squall_dtype dtype)
     return dtype != SQUALL_F16 && dtype != SQUALL_BF16 && dtype != SQUALL_U64;
 }
 
-static void write_output(const run *r, size_t wish, sq_json *json)
+static void write_output(const sq_infer_job *r, size_t wish, sq_json *json)
 {
     const squall_tensor *t = &r->outputs[r->wishes[wish]];
     sq_json_object(json, NULL);
@@ -172,7 +63,7 @@ static void write_output(const run *r, size_t wish, sq_json *json)
     sq_json_end_object(json);
 }
 
-static squall_status write_reply(const run *r, sq_infer_reply *out, squall_error *err)
+static squall_status write_reply(const sq_infer_job *r, sq_infer_reply *out, squall_error *err)
 {
     sq_json json = {0};
     bool binary = false;
@@ -204,9 +95,9 @@ static squall_status write_reply(const run *r, sq_infer_reply *out, squall_error
     return SQUALL_OK;
 }
 
-/* ---------------------------------------------------------------- a run */
+/* ---------------------------------------------------------------- a job */
 
-static squall_status find_inputs(run *r, squall_error *err)
+static squall_status find_inputs(sq_infer_job *r, squall_error *err)
 {
     const char *model = r->model->config.name;
     r->input_count = squall_engine_input_count(r->model->engine);
@@ -239,7 +130,7 @@ static squall_status find_inputs(run *r, squall_error *err)
     return SQUALL_OK;
 }
 
-static squall_status find_wishes(run *r, squall_error *err)
+static squall_status find_wishes(sq_infer_job *r, squall_error *err)
 {
     for (size_t i = 0; i < r->output_count; i++) {
         squall_tensor unused;
@@ -263,95 +154,219 @@ static squall_status find_wishes(run *r, squall_error *err)
     return SQUALL_OK;
 }
 
-static squall_status make_outputs(run *r, const squall_context *context, squall_error *err)
+/* Whether each output can go as it is asked for. */
+static squall_status check_wishes(const sq_infer_job *r, squall_error *err)
 {
-    for (size_t i = 0; i < r->output_count; i++) {
-        SQ_TRY(squall_context_output(context, i, &r->outputs[i], err));
-        const size_t bytes = squall_tensor_bytes(&r->outputs[i]);
-        r->outputs[i].data = sq_alloc_raw(bytes > 0 ? bytes : 1, 1);
-        if (r->outputs[i].data == NULL) {
-            return sq_fail(err, SQUALL_E_MEMORY, r->model->config.name, "no memory for '%s'",
-                           r->names[i]);
-        }
-    }
     for (size_t k = 0; k < r->wish_count; k++) {
-        const squall_dtype dtype = r->outputs[r->wishes[k]].dtype;
-        if (!r->binary[k] && !has_json(dtype)) {
+        squall_tensor type;
+        const char *name;
+        SQ_TRY(squall_engine_output(r->model->engine, 0, r->wishes[k], &name, &type, err));
+        if (!r->binary[k] && !has_json(type.dtype)) {
             return sq_fail(err, SQUALL_E_UNSUPPORTED, r->model->config.name,
-                           "output '%s' is %s, which JSON cannot say: ask for it as binary",
-                           r->names[r->wishes[k]], sq_infer_type_name(dtype));
+                           "output '%s' is %s, which JSON cannot say: ask for it as binary", name,
+                           sq_infer_type_name(type.dtype));
         }
     }
     return SQUALL_OK;
 }
 
-/* Times by stage. */
-static void note(sq_infer_model *m, const double at[5])
+squall_status sq_infer_job_create(sq_infer_model *model, const sq_infer_request *request,
+                                  sq_infer_job **out, squall_error *err)
 {
-    pthread_mutex_lock(&m->mutex);
-    m->stats.successes++;
-    m->stats.runs++;
-    m->stats.queue_s += at[1] - at[0];
-    m->stats.input_s += at[2] - at[1];
-    m->stats.run_s += at[3] - at[2];
-    m->stats.output_s += at[4] - at[3];
-    m->stats.success_s += at[4] - at[0];
-    m->stats.last = sq_time_now() * 1000;
-    pthread_mutex_unlock(&m->mutex);
-}
-
-squall_status sq_infer_run(sq_infer_model *model, const sq_infer_request *request,
-                           sq_infer_reply *out, squall_error *err)
-{
-    double at[5];
-    sq_infer_crew *crew = NULL;
     squall_status status = SQUALL_OK;
+    size_t profile;
     if (model->engine == NULL) {
         return sq_fail(err, SQUALL_E_NO_DATA, model->config.name, "is not ready: %s",
                        model->reason);
     }
-    run *r = sq_alloc(1, sizeof *r);
-    if (r == NULL) {
+    sq_infer_job *job = sq_alloc(1, sizeof *job);
+    if (job == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, model->config.name, "no memory");
     }
-    r->model = model;
-    r->request = request;
-    at[0] = sq_clock_s();
-    SQ_TRY_GOTO(find_inputs(r, err));
-    SQ_TRY_GOTO(find_wishes(r, err));
-    SQ_TRY_GOTO(borrow(model, r->inputs, r->input_count, &crew, err));
-    at[1] = sq_clock_s();
-    SQ_TRY_GOTO(make_outputs(r, crew->context, err));
-    at[2] = sq_clock_s();
-    SQ_TRY_GOTO(squall_context_run(crew->context, r->inputs, r->input_count, r->outputs,
-                                   r->output_count, err));
-    at[3] = sq_clock_s();
-    SQ_TRY_GOTO(write_reply(r, out, err));
-    at[4] = sq_clock_s();
-    note(model, at);
+    atomic_fetch_add(&model->refs, 1);
+    job->model = model;
+    job->request = request;
+    SQ_TRY_GOTO(find_inputs(job, err));
+    SQ_TRY_GOTO(find_wishes(job, err));
+    SQ_TRY_GOTO(check_wishes(job, err));
+    SQ_TRY_GOTO(
+        squall_engine_find_profile(model->engine, job->inputs, job->input_count, &profile, err));
+    *out = job;
+    job = NULL;
 done:
-    if (crew != NULL) {
-        give_back(model, crew);
-    }
-    for (size_t i = 0; i < r->output_count && i < SQ_INFER_TENSORS; i++) {
-        sq_free(r->outputs[i].data);
-    }
-    sq_free(r);
+    sq_infer_job_destroy(&job);
     return status;
 }
 
-void sq_infer_note_failure(sq_infer_model *model, double seconds)
+void sq_infer_job_destroy(sq_infer_job **job)
 {
+    if (*job != NULL) {
+        sq_infer_drop(&(*job)->model);
+        sq_free(*job);
+        *job = NULL;
+    }
+}
+
+/* ---------------------------------------------------------------- a run */
+
+/* Times of one run: when it began, its inputs were there, it was run. */
+typedef struct moments {
+    double start_s, input_s, run_s;
+} moments;
+
+static void observe(sq_infer *infer, const char *model, const char *stage, double seconds)
+{
+    const char *const labels[] = {model, stage};
+    sq_metric_observe(infer->m.stage_seconds, seconds, labels);
+}
+
+/* One request that is answered. */
+static void note(sq_infer *infer, const sq_infer_job *job, const moments *at, double wrote_s,
+                 double done_s)
+{
+    sq_infer_model *m = job->model;
+    const char *const labels[] = {m->config.name, "ok"};
+    const double queue_s = at->start_s - job->queued_s;
+    const double input_s = job->read_s + at->input_s - at->start_s;
+    const double run_s = at->run_s - at->input_s, output_s = done_s - wrote_s;
+    const double total_s = job->read_s + done_s - job->queued_s;
+    pthread_mutex_lock(&m->mutex);
+    m->stats.successes++;
+    m->stats.queue_s += queue_s;
+    m->stats.input_s += input_s;
+    m->stats.run_s += run_s;
+    m->stats.output_s += output_s;
+    m->stats.success_s += total_s;
+    m->stats.last = sq_time_now() * 1000;
+    pthread_mutex_unlock(&m->mutex);
+    sq_metric_add(infer->m.requests, 1.0, labels);
+    observe(infer, m->config.name, "queue", queue_s);
+    observe(infer, m->config.name, "input", input_s);
+    observe(infer, m->config.name, "infer", run_s);
+    observe(infer, m->config.name, "output", output_s);
+    observe(infer, m->config.name, "total", total_s);
+}
+
+static void note_run(sq_infer *infer, sq_infer_model *m, size_t count, const moments *at,
+                     double done_s)
+{
+    const char *const labels[] = {m->config.name};
+    pthread_mutex_lock(&m->mutex);
+    m->stats.runs++;
+    sq_infer_batch_stats *batch = &m->stats.batches[count];
+    batch->runs++;
+    batch->input_s += at->input_s - at->start_s;
+    batch->run_s += at->run_s - at->input_s;
+    batch->output_s += done_s - at->run_s;
+    pthread_mutex_unlock(&m->mutex);
+    sq_metric_observe(infer->m.batch, (double)count, labels);
+}
+
+void sq_infer_note_failure(sq_infer *infer, sq_infer_model *model, double seconds)
+{
+    const char *const labels[] = {model->config.name, "failed"};
     pthread_mutex_lock(&model->mutex);
     model->stats.failures++;
     model->stats.failure_s += seconds;
     pthread_mutex_unlock(&model->mutex);
+    sq_metric_add(infer->m.requests, 1.0, labels);
 }
 
-void sq_infer_note_input(sq_infer_model *model, double seconds)
+void sq_infer_job_fail(sq_infer *infer, sq_infer_job *job, const squall_error *err)
 {
-    pthread_mutex_lock(&model->mutex);
-    model->stats.input_s += seconds;
-    model->stats.success_s += seconds;
-    pthread_mutex_unlock(&model->mutex);
+    sq_infer_note_failure(infer, job->model, job->read_s + sq_clock_s() - job->queued_s);
+    job->done(job->owner, err->code, NULL, err);
+    sq_infer_job_destroy(&job);
+}
+
+/* The jobs' inputs behind one another; one alone is read where it lies. */
+static void gather(const sq_infer_crew *crew, sq_infer_job **jobs, squall_tensor *inputs)
+{
+    for (size_t i = 0; i < crew->input_count; i++) {
+        inputs[i] = crew->inputs[i];
+        if (crew->count == 1) {
+            inputs[i].data = jobs[0]->inputs[i].data;
+            continue;
+        }
+        const size_t bytes = squall_tensor_bytes(&jobs[0]->inputs[i]);
+        for (size_t k = 0; k < crew->count; k++) {
+            memcpy((char *)inputs[i].data + k * bytes, jobs[k]->inputs[i].data, bytes);
+        }
+    }
+}
+
+/* The part of each output that is job `k`'s. */
+static void find_outputs(const sq_infer_crew *crew, size_t k, sq_infer_job *job)
+{
+    for (size_t i = 0; i < crew->output_count; i++) {
+        job->outputs[i] = crew->outputs[i];
+        if (crew->count > 1) {
+            job->outputs[i].dims[0] /= (int64_t)crew->count;
+            job->outputs[i].data =
+                (char *)crew->outputs[i].data + k * squall_tensor_bytes(&job->outputs[i]);
+        }
+    }
+}
+
+static void answer(sq_infer *infer, sq_infer_job *job, const moments *at)
+{
+    sq_infer_reply reply;
+    squall_error err = {.code = SQUALL_OK};
+    const double start_s = sq_clock_s();
+    if (write_reply(job, &reply, &err) != SQUALL_OK) {
+        sq_infer_job_fail(infer, job, &err);
+        return;
+    }
+    note(infer, job, at, start_s, sq_clock_s());
+    job->done(job->owner, SQUALL_OK, &reply, &err);
+    sq_infer_job_destroy(&job);
+}
+
+/* One run of `count` jobs; what fails is answered so. A batch that cannot be is run one by one. */
+static void run_once(sq_infer *infer, sq_infer_job **jobs, size_t count, double start_s)
+{
+    squall_tensor inputs[SQ_INFER_TENSORS];
+    squall_error err = {.code = SQUALL_OK};
+    sq_infer_crew *crew = NULL;
+    sq_infer_model *m = jobs[0]->model;
+    moments at = {.start_s = start_s};
+    atomic_fetch_add(&m->refs, 1); /* the jobs' own go with them */
+    squall_status status = sq_infer_crew_borrow(m, jobs[0]->inputs, jobs[0]->input_count, count,
+                                                jobs[0]->threads, &crew, &err);
+    if (status != SQUALL_OK && count > 1) {
+        const int32_t threads = jobs[0]->threads;
+        for (size_t k = 0; k < count; k++) {
+            jobs[k]->threads = threads;
+            run_once(infer, &jobs[k], 1, start_s);
+        }
+        sq_infer_drop(&m);
+        return;
+    }
+    if (status == SQUALL_OK) {
+        gather(crew, jobs, inputs);
+        at.input_s = sq_clock_s();
+        status = squall_context_run(crew->context, inputs, crew->input_count, crew->outputs,
+                                    crew->output_count, &err);
+        at.run_s = sq_clock_s();
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (status != SQUALL_OK) {
+            sq_infer_job_fail(infer, jobs[k], &err);
+            continue;
+        }
+        find_outputs(crew, k, jobs[k]);
+        answer(infer, jobs[k], &at);
+    }
+    if (status == SQUALL_OK) {
+        note_run(infer, m, count, &at, sq_clock_s());
+    }
+    if (crew != NULL) {
+        sq_infer_crew_return(m, crew);
+    }
+    sq_infer_drop(&m);
+}
+
+void sq_infer_run_jobs(sq_infer *infer, sq_infer_job **jobs, size_t count)
+{
+    run_once(infer, jobs, count, sq_clock_s());
 }

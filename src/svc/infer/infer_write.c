@@ -85,6 +85,15 @@ void sq_infer_write_config(sq_infer_model *model, sq_json *json)
     sq_json_int(json, "max_batch_size", 0);
     write_tensors(model->engine, true, true, json);
     write_tensors(model->engine, false, true, json);
+    sq_json_object(json, "dynamic_batching");
+    sq_json_array(json, "preferred_batch_size");
+    for (size_t i = 1; i < model->size_count; i++) {
+        sq_json_int(json, NULL, (int64_t)model->sizes[i]);
+    }
+    sq_json_end_array(json);
+    sq_json_int(json, "max_queue_delay_microseconds",
+                (int64_t)(model->config.queue_delay_ms * 1e3));
+    sq_json_end_object(json);
     sq_json_raw(json, "version_policy", "{\"latest\":{\"num_versions\":1}}");
     sq_json_end_object(json);
 }
@@ -149,12 +158,23 @@ static void write_one(sq_infer_model *m, sq_json *json)
     sq_json_object(json, "inference_stats");
     write_duration("success", s.successes, s.success_s, json);
     write_duration("fail", s.failures, s.failure_s, json);
-    write_duration("queue", s.runs, s.queue_s, json);
-    write_duration("compute_input", s.runs, s.input_s, json);
-    write_duration("compute_infer", s.runs, s.run_s, json);
-    write_duration("compute_output", s.runs, s.output_s, json);
+    write_duration("queue", s.successes, s.queue_s, json);
+    write_duration("compute_input", s.successes, s.input_s, json);
+    write_duration("compute_infer", s.successes, s.run_s, json);
+    write_duration("compute_output", s.successes, s.output_s, json);
     sq_json_end_object(json);
     sq_json_array(json, "batch_stats");
+    for (size_t i = 1; i <= SQ_INFER_BATCH; i++) {
+        const sq_infer_batch_stats *batch = &s.batches[i];
+        if (batch->runs > 0) {
+            sq_json_object(json, NULL);
+            sq_json_int(json, "batch_size", (int64_t)i);
+            write_duration("compute_input", batch->runs, batch->input_s, json);
+            write_duration("compute_infer", batch->runs, batch->run_s, json);
+            write_duration("compute_output", batch->runs, batch->output_s, json);
+            sq_json_end_object(json);
+        }
+    }
     sq_json_end_array(json);
     sq_json_end_object(json);
 }

