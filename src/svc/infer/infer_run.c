@@ -221,8 +221,8 @@ static void observe(sq_infer *infer, const char *model, const char *stage, doubl
 }
 
 /* One request that is answered. */
-static void note(sq_infer *infer, const sq_infer_job *job, const moments *at, double wrote_s,
-                 double done_s)
+static void note(sq_infer *infer, const sq_infer_job *job, size_t count, const moments *at,
+                 double wrote_s, double done_s)
 {
     sq_infer_model *m = job->model;
     const char *const labels[] = {m->config.name, "ok"};
@@ -236,6 +236,7 @@ static void note(sq_infer *infer, const sq_infer_job *job, const moments *at, do
     m->stats.input_s += input_s;
     m->stats.run_s += run_s;
     m->stats.output_s += output_s;
+    m->stats.batches[count].output_s += output_s;
     m->stats.success_s += total_s;
     m->stats.last = sq_time_now() * 1000;
     pthread_mutex_unlock(&m->mutex);
@@ -247,8 +248,8 @@ static void note(sq_infer *infer, const sq_infer_job *job, const moments *at, do
     observe(infer, m->config.name, "total", total_s);
 }
 
-static void note_run(sq_infer *infer, sq_infer_model *m, size_t count, const moments *at,
-                     double done_s)
+/* One run, before its requests are answered: who has an answer finds it counted. */
+static void note_run(sq_infer *infer, sq_infer_model *m, size_t count, const moments *at)
 {
     const char *const labels[] = {m->config.name};
     pthread_mutex_lock(&m->mutex);
@@ -257,7 +258,6 @@ static void note_run(sq_infer *infer, sq_infer_model *m, size_t count, const mom
     batch->runs++;
     batch->input_s += at->input_s - at->start_s;
     batch->run_s += at->run_s - at->input_s;
-    batch->output_s += done_s - at->run_s;
     pthread_mutex_unlock(&m->mutex);
     sq_metric_observe(infer->m.batch, (double)count, labels);
 }
@@ -308,7 +308,7 @@ static void find_outputs(const sq_infer_crew *crew, size_t k, sq_infer_job *job)
     }
 }
 
-static void answer(sq_infer *infer, sq_infer_job *job, const moments *at)
+static void answer(sq_infer *infer, sq_infer_job *job, size_t count, const moments *at)
 {
     sq_infer_reply reply;
     squall_error err = {.code = SQUALL_OK};
@@ -317,7 +317,7 @@ static void answer(sq_infer *infer, sq_infer_job *job, const moments *at)
         sq_infer_job_fail(infer, job, &err);
         return;
     }
-    note(infer, job, at, start_s, sq_clock_s());
+    note(infer, job, count, at, start_s, sq_clock_s());
     job->done(job->owner, SQUALL_OK, &reply, &err);
     sq_infer_job_destroy(&job);
 }
@@ -349,16 +349,16 @@ static void run_once(sq_infer *infer, sq_infer_job **jobs, size_t count, double 
                                     crew->output_count, &err);
         at.run_s = sq_clock_s();
     }
+    if (status == SQUALL_OK) {
+        note_run(infer, m, count, &at);
+    }
     for (size_t k = 0; k < count; k++) {
         if (status != SQUALL_OK) {
             sq_infer_job_fail(infer, jobs[k], &err);
             continue;
         }
         find_outputs(crew, k, jobs[k]);
-        answer(infer, jobs[k], &at);
-    }
-    if (status == SQUALL_OK) {
-        note_run(infer, m, count, &at, sq_clock_s());
+        answer(infer, jobs[k], count, &at);
     }
     if (crew != NULL) {
         sq_infer_crew_return(m, crew);
