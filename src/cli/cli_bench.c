@@ -45,9 +45,36 @@ static void fill(squall_tensor *tensor)
     }
 }
 
+/* The context that was asked for; by default the one that takes the inputs from files, if any. */
+static squall_status make_context(bench *b, const request *want, squall_error *err)
+{
+    const size_t profile = want->profile < 0 ? 0 : (size_t)want->profile;
+    bool by_shape = want->batch > 0;
+    for (size_t i = 0; i < b->input_count; i++) {
+        int64_t least, most;
+        squall_tensor type;
+        SQ_TRY(squall_engine_input(b->engine, profile, i, NULL, &type, err));
+        SQ_TRY(squall_engine_batches(b->engine, profile, i, &least, &most, err));
+        if (want->batch > 0 && least != most) {
+            type.dims[0] = want->batch;
+        }
+        if (i >= want->inputs.count) {
+            b->inputs[i] = type;
+        } else if (want->profile < 0) { /* as it was read */
+            by_shape = true;
+        }
+    }
+    return by_shape ? squall_context_create_for(b->engine, b->inputs, b->input_count, want->threads,
+                                                &b->context, err)
+                    : squall_context_create(b->engine, profile, want->threads, &b->context, err);
+}
+
 static squall_status prepare(bench *b, const request *want, const char *path, squall_notes *notes,
                              squall_error *err)
 {
+    for (size_t i = 0; i < want->inputs.count && i < MAX_IO; i++) {
+        SQ_TRY(cli_npy_read(want->inputs.items[i], &b->inputs[i], err));
+    }
     const double start = sq_clock_s();
     SQ_TRY(cli_engine_open(&want->open, path, &b->engine, notes, err));
     b->input_count = squall_engine_input_count(b->engine);
@@ -55,29 +82,21 @@ static squall_status prepare(bench *b, const request *want, const char *path, sq
     if (b->input_count > MAX_IO || b->output_count > MAX_IO) {
         return sq_fail(err, SQUALL_E_LIMIT, path, "has more than %d inputs or outputs", MAX_IO);
     }
-    for (size_t i = 0; i < b->input_count; i++) {
-        int64_t least, most;
-        SQ_TRY(squall_engine_input(b->engine, (size_t)want->profile, i, NULL, &b->inputs[i], err));
-        SQ_TRY(squall_engine_batches(b->engine, (size_t)want->profile, i, &least, &most, err));
-        if (want->batch > 0 && least != most) {
-            b->inputs[i].dims[0] = want->batch;
-        }
+    if (want->inputs.count > b->input_count) {
+        return sq_fail(err, SQUALL_E_ARGUMENT, path, "has %zu inputs; %zu files were given",
+                       b->input_count, want->inputs.count);
     }
-    SQ_TRY(want->batch > 0 ? squall_context_create_for(b->engine, b->inputs, b->input_count,
-                                                       want->threads, &b->context, err)
-                           : squall_context_create(b->engine, (size_t)want->profile, want->threads,
-                                                   &b->context, err));
+    SQ_TRY(make_context(b, want, err));
     b->load_s = sq_clock_s() - start;
     for (size_t i = 0; i < b->input_count + b->output_count; i++) {
         const bool in = i < b->input_count;
         squall_tensor *tensor = in ? &b->inputs[i] : &b->outputs[i - b->input_count];
+        if (in && i < want->inputs.count) {
+            continue;
+        }
         SQ_TRY(in ? squall_context_input(b->context, i, tensor, err)
                   : squall_context_output(b->context, i - b->input_count, tensor, err));
         tensor->data = NULL;
-        if (in && i < want->inputs.count) {
-            SQ_TRY(cli_npy_read(want->inputs.items[i], tensor, err));
-            continue;
-        }
         tensor->data = sq_alloc(squall_tensor_bytes(tensor), 1);
         if (tensor->data == NULL) {
             return sq_fail(err, SQUALL_E_MEMORY, path, "no memory for its tensors");
@@ -230,7 +249,7 @@ static void release(bench *b)
 static int run(int argc, char **argv)
 {
     squall_error err = {.code = SQUALL_OK};
-    request want = {.runs = 20, .warmup = 2};
+    request want = {.profile = -1, .runs = 20, .warmup = 2};
     bench b = {.engine = NULL};
     cli_list paths;
     int code;
@@ -258,7 +277,7 @@ static int run(int argc, char **argv)
          .number = &want.profile,
          .low = 0,
          .high = 1024,
-         .help = "profile of the engine (default 0)"},
+         .help = "profile of the engine (default: what takes the input, else 0)"},
         {.name = "batch",
          .argument = "N",
          .number = &want.batch,

@@ -196,6 +196,21 @@ def tactics(folder):
     return tuned
 
 
+def shapes(folder):
+    """What no profile takes is refused with what they all take; what one takes runs there."""
+    engine, sample = folder / "two.engine", folder / "shape.npy"
+    squall("build", UNET, "--shape", "x=1x3x16x16", "--shape", "x=2x3x32x32", "--out", engine)
+    write_npy(sample, (1, 3, 24, 24), 3)
+    squall("bench", "--runs", 1, "--input", sample, engine, code=1,
+           says=("SQUALL_E_SHAPE", "[1,3,24,24]", "[1,3,16,16]", "[2,3,32,32]"))
+    for shape in ((1, 3, 16, 16), (2, 3, 32, 32)):
+        write_npy(sample, shape, 3)
+        one = squall("bench", "--runs", 1, "--json", "--input", sample, engine)
+        check(one.json()["median_ms"] > 0, one, "it did not run")
+    squall("bench", "--runs", 1, "--profile", 0, "--input", sample, engine, code=1, says="this profile takes")
+    squall("bench", "--runs", 1, "--input", sample, "--input", sample, engine, code=2, says="has 1 inputs")
+
+
 def refit(tuned, folder):
     out, model = folder / "refitted.engine", folder / "retrained.onnx"
     same = squall("refit", tuned, UNET, "--out", out, "--json")
@@ -270,6 +285,7 @@ with tempfile.TemporaryDirectory() as name:
     keys_and_signatures(engine, folder)
     refusals(engine, folder)
     tuned = tactics(folder)
+    shapes(folder)
     refit(tuned, folder)
     comparison(tuned, folder)
     radar_comparison(engine)
