@@ -186,6 +186,43 @@ void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count)
     }
 }
 
+struct sq_aside {
+    pthread_t thread;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void *run_aside(void *self)
+{
+    const sq_aside *aside = self;
+    aside->fn(aside->arg);
+    return NULL;
+}
+
+sq_aside *sq_aside_begin(void (*fn)(void *arg), void *arg)
+{
+    sq_aside *aside = sq_alloc(1, sizeof *aside);
+    if (aside != NULL) {
+        aside->fn = fn;
+        aside->arg = arg;
+        if (pthread_create(&aside->thread, NULL, run_aside, aside) == 0) {
+            return aside;
+        }
+        sq_free(aside);
+    }
+    fn(arg);
+    return NULL;
+}
+
+void sq_aside_end(sq_aside **aside)
+{
+    if (*aside != NULL) {
+        pthread_join((*aside)->thread, NULL);
+        sq_free(*aside);
+        *aside = NULL;
+    }
+}
+
 static pthread_mutex_t formats_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void sq_formats_lock(void)

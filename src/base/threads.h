@@ -26,6 +26,15 @@ int sq_pool_threads(const sq_pool *pool);
  * one by one as threads become free. A NULL pool runs them here. No allocation, no lock taken. */
 void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count);
 
+/** One function beside the caller, which goes on. */
+typedef struct sq_aside sq_aside;
+
+/** Begin fn(arg) on a thread of its own; where none can be had it is run here and now, and the
+ * result is NULL. Given; `arg` must stay valid until sq_aside_end(). */
+sq_aside *sq_aside_begin(void (*fn)(void *arg), void *arg);
+/** Wait until it is done: what it wrote can be read then. NULL in it: it is. */
+void sq_aside_end(sq_aside **aside);
+
 /** The one lock of the libraries of file formats (HDF5, netCDF, ecCodes), which share tables that
  * two threads must not change at once: whoever calls them holds it. Not recursive. */
 void sq_formats_lock(void);

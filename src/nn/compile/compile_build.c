@@ -177,8 +177,8 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
     squall_status status;
     sq_weights weights = {0};
     sq_engine_file file = {0}, check;
-    unsigned char *blob = NULL, *made = NULL, *kernels = NULL;
-    size_t blob_bytes = 0, made_bytes = 0, kernel_bytes = 0;
+    unsigned char *made = NULL, *kernels = NULL;
+    size_t weight_bytes = 0, made_bytes = 0, kernel_bytes = 0;
     sq_target target;
     SQ_TRY_GOTO(sq_compile_target(job->options, &target, err));
     SQ_TRY_GOTO(sq_compile_profiles_build(job, &target, &weights, &file, err));
@@ -188,22 +188,26 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
     }
     file.kernels = kernels;
     file.kernel_bytes = kernel_bytes;
-    memcpy(file.model_hash, job->model_hash, SQ_HASH_BYTES);
     for (uint32_t p = 0; p < file.profile_count; p++) {
         sq_weights_use(&weights, &file.portable[p]);
         if (file.device != NULL) {
             sq_weights_use(&weights, &file.device[p]);
         }
     }
-    SQ_TRY_GOTO(sq_weights_lay_out(&weights, &blob, &blob_bytes, err));
+    SQ_TRY_GOTO(sq_weights_lay_out(&weights, &weight_bytes, err));
     for (uint32_t p = 0; p < file.profile_count; p++) {
         sq_compile_set_weights(&file.portable[p], &weights);
         if (file.device != NULL) {
             sq_compile_set_weights(&file.device[p], &weights);
         }
     }
-    file.weights = blob;
-    file.weight_bytes = blob_bytes;
+    if (job->hashing != NULL) {
+        SQ_TRY_GOTO(sq_model_hash_end(job->hashing, err));
+    }
+    memcpy(file.model_hash, job->model_hash, SQ_HASH_BYTES);
+    file.fill_weights = sq_weights_fill;
+    file.filler = &weights;
+    file.weight_bytes = weight_bytes;
     SQ_TRY_GOTO(sq_engine_write(&file, &made, &made_bytes, err));
     fill_report(&file, job->report);
     job->report->nodes_in = job->graph->node_count;
@@ -218,10 +222,8 @@ squall_status sq_compile_run(const sq_compile_job *job, unsigned char **bytes, s
     *size = made_bytes;
     made = NULL;
 done:
-    file.weights = NULL;
     sq_free(made);
     sq_free(kernels);
-    sq_free(blob);
     sq_weights_free(&weights);
     sq_engine_free(&file);
     return status;
@@ -241,13 +243,29 @@ squall_status sq_compile_graph(const sq_graph *graph, const squall_build_options
     return sq_compile_run(&job, bytes, size, err);
 }
 
-squall_status sq_compile_hash_model(const char *path, unsigned char *out, squall_error *err)
+static void hash_model(void *self)
 {
+    sq_model_hash *hashing = self;
     sq_mapping mapping;
-    SQ_TRY(sq_file_map(path, SQ_LIMIT_FILE_BYTES, &mapping, err));
-    sq_hash(mapping.data, mapping.size, out);
-    sq_file_unmap(&mapping);
-    return SQUALL_OK;
+    hashing->status = sq_file_map(hashing->path, SQ_LIMIT_FILE_BYTES, &mapping, &hashing->err);
+    if (hashing->status == SQUALL_OK) {
+        sq_hash(mapping.data, mapping.size, hashing->hash);
+        sq_file_unmap(&mapping);
+    }
+}
+
+void sq_model_hash_begin(sq_model_hash *hashing, const char *path)
+{
+    *hashing = (sq_model_hash){.path = path};
+    hashing->aside = sq_aside_begin(hash_model, hashing);
+}
+
+squall_status sq_model_hash_end(sq_model_hash *hashing, squall_error *err)
+{
+    sq_aside_end(&hashing->aside);
+    return hashing->status == SQUALL_OK
+               ? SQUALL_OK
+               : sq_fail(err, hashing->status, hashing->err.where, "%s", hashing->err.text);
 }
 
 /* Times as the options ask for them: from the file, when there is one yet. */
@@ -315,19 +333,20 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
     squall_status status;
     squall_build_options want;
     squall_build_report made = {0};
-    unsigned char hash[SQ_HASH_BYTES];
+    sq_model_hash hashing = {.path = NULL};
     unsigned char *bytes = NULL;
     size_t size = 0;
     sq_graph *graph = NULL;
     sq_quant quant = {.value_count = 0};
     char *certificate = NULL;
     SQ_TRY(sq_compile_read_options(options, &want, err));
-    SQ_TRY(sq_compile_hash_model(model_path, hash, err));
+    sq_model_hash_begin(&hashing, model_path);
     SQ_TRY_GOTO(sq_onnx_read(model_path, &graph, notes, err));
     sq_compile_job job = {.graph = graph,
                           .options = &want,
                           .optimise = true,
-                          .model_hash = hash,
+                          .model_hash = hashing.hash,
+                          .hashing = &hashing,
                           .report = &made,
                           .notes = notes};
     if (strcmp(want.precision, "int8") == 0 || strcmp(want.precision, "auto") == 0) {
@@ -344,6 +363,7 @@ squall_status squall_build(const char *model_path, const squall_build_options *o
         *report = made;
     }
 done:
+    sq_aside_end(&hashing.aside);
     sq_free(bytes);
     sq_free(certificate);
     sq_quant_free(&quant);

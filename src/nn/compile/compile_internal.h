@@ -34,10 +34,12 @@ uint32_t sq_weights_give(sq_weights *weights, void *data, size_t bytes);
  * have left items behind. */
 void sq_weights_use(sq_weights *weights, const sq_plan *plan);
 
-/** Set the offsets of the items in use and join them; `*blob` is given. Small ones come first:
- * shapes hang on some of them, so that opening an engine reads one chunk of it and not many. */
-SQUALL_MUST_USE squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob,
-                                                 size_t *bytes, squall_error *err);
+/** Set the offsets of the items in use; `*bytes` is what they take. Small ones come first: shapes
+ * hang on some of them, so that opening an engine reads one chunk of it and not many. */
+SQUALL_MUST_USE squall_status sq_weights_lay_out(sq_weights *weights, size_t *bytes,
+                                                 squall_error *err);
+/** Put the items where they were laid out, and release them; `self` is the sq_weights. */
+void sq_weights_fill(void *self, unsigned char *to);
 void sq_weights_free(sq_weights *weights);
 
 /* ---- Shapes of the inputs, profile by profile. ---- */
@@ -171,12 +173,26 @@ SQUALL_MUST_USE squall_status sq_compile_kernels(const sq_target *target,
 
 /* ---- The whole. ---- */
 
+/** SHA-256 of a model's file, worked out beside what else is done. Zero-initialise. */
+typedef struct sq_model_hash {
+    const char *path; /* borrowed until the end */
+    unsigned char hash[SQ_HASH_BYTES];
+    squall_status status;
+    squall_error err;
+    sq_aside *aside;
+} sq_model_hash;
+
+void sq_model_hash_begin(sq_model_hash *hashing, const char *path);
+/** Wait for it; `hash` is valid then. Every begin needs one; more do no harm. */
+SQUALL_MUST_USE squall_status sq_model_hash_end(sq_model_hash *hashing, squall_error *err);
+
 /** What an engine is made from. Zero-initialise. */
 typedef struct sq_compile_job {
     const sq_graph *graph;               /* as it was read */
     const squall_build_options *options; /* complete: sq_compile_read_options() */
     bool optimise;                       /* false leaves the passes out, for tests and yardsticks */
     const unsigned char *model_hash;     /* SHA-256 of the model's file */
+    sq_model_hash *hashing;              /* where it still comes from; NULL: it is there */
     sq_choose *choose;                   /* for the device plans; NULL: by cost */
     void *chooser;                       /* its `self` */
     const sq_engine_file
@@ -218,9 +234,5 @@ SQUALL_MUST_USE squall_status sq_compile_graph(const sq_graph *graph,
                                                unsigned char **bytes, size_t *size,
                                                squall_build_report *report, squall_notes *notes,
                                                squall_error *err);
-
-/** SHA-256 of a model's file. */
-SQUALL_MUST_USE squall_status sq_compile_hash_model(const char *path, unsigned char *out,
-                                                    squall_error *err);
 
 #endif /* SQ_NN_COMPILE_COMPILE_INTERNAL_H */

@@ -188,10 +188,11 @@ static squall_status add_packed(lower *work, const sq_backend *backend, const sq
     if (tactic->packed_bytes == 0) {
         return SQUALL_OK;
     }
-    void *packed = sq_alloc(tactic->packed_bytes, 1);
+    void *packed = sq_alloc_huge(tactic->packed_bytes, 1);
     if (packed == NULL) {
         return no_memory(work, err);
     }
+    memset(packed, 0, tactic->packed_bytes);
     const squall_status status = backend->pack(view, tactic, packed, err);
     if (status != SQUALL_OK) {
         sq_free(packed);

@@ -80,7 +80,7 @@ static squall_status refit(const sq_engine_file *old, const char *model_path,
 {
     squall_status status;
     squall_build_options options, want;
-    unsigned char hash[SQ_HASH_BYTES];
+    sq_model_hash hashing = {.path = NULL};
     unsigned char *bytes = NULL;
     size_t size = 0;
     sq_graph *graph = NULL;
@@ -96,12 +96,13 @@ static squall_status refit(const sq_engine_file *old, const char *model_path,
     options.shapes = shapes;
     SQ_TRY_GOTO(check_device(old, err));
     SQ_TRY_GOTO(sq_compile_read_options(&options, &want, err));
-    SQ_TRY_GOTO(sq_compile_hash_model(model_path, hash, err));
+    sq_model_hash_begin(&hashing, model_path);
     SQ_TRY_GOTO(sq_onnx_read(model_path, &graph, notes, err));
     const sq_compile_job job = {.graph = graph,
                                 .options = &want,
                                 .optimise = true,
-                                .model_hash = hash,
+                                .model_hash = hashing.hash,
+                                .hashing = &hashing,
                                 .pinned = old,
                                 .command = old->command,
                                 .report = report,
@@ -110,6 +111,7 @@ static squall_status refit(const sq_engine_file *old, const char *model_path,
     SQ_TRY_GOTO(check_same(old, bytes, size, model_path, err));
     SQ_TRY_GOTO(sq_file_write(engine_path, bytes, size, err));
 done:
+    sq_aside_end(&hashing.aside);
     sq_free(shapes);
     sq_free(bytes);
     sq_graph_destroy(&graph);

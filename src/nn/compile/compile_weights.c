@@ -103,8 +103,7 @@ void sq_weights_use(sq_weights *weights, const sq_plan *plan)
     }
 }
 
-squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size_t *bytes,
-                                 squall_error *err)
+squall_status sq_weights_lay_out(sq_weights *weights, size_t *bytes, squall_error *err)
 {
     size_t at = 0;
     for (int large = 0; large <= 1; large++) {
@@ -122,22 +121,23 @@ squall_status sq_weights_lay_out(sq_weights *weights, unsigned char **blob, size
             at = sq_round_up(at + item->bytes, SQ_ALIGNMENT);
         }
     }
-    *blob = sq_alloc_raw(at, 1);
-    if (*blob == NULL) {
-        return sq_fail(err, SQUALL_E_MEMORY, "weights", "no memory for their %zu bytes", at);
-    }
+    *bytes = at;
+    return SQUALL_OK;
+}
+
+void sq_weights_fill(void *self, unsigned char *to)
+{
+    sq_weights *weights = self;
     for (uint32_t i = 0; i < weights->count; i++) {
         sq_weight *item = &weights->items[i];
         if (item->bytes > 0 && item->used) {
-            memcpy(*blob + item->offset, item->data, item->bytes);
+            memcpy(to + item->offset, item->data, item->bytes);
             const size_t end = (size_t)item->offset + item->bytes;
-            memset(*blob + end, 0, sq_round_up(end, SQ_ALIGNMENT) - end); /* what is between */
+            memset(to + end, 0, sq_round_up(end, SQ_ALIGNMENT) - end); /* what is between */
         }
         sq_free(item->data); /* a large network's are not kept twice */
         item->data = NULL;
     }
-    *bytes = at;
-    return SQUALL_OK;
 }
 
 void sq_weights_free(sq_weights *weights)

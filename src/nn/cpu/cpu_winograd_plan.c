@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { POINTS = SQ_WINOGRAD_POINTS, TILE = SQ_WINOGRAD_TILE, LEAN_TILES = 112 };
+enum { MANY_KERNELS = 1 << 16 }; /* to pack: they are worth threads */
 
 /* Distances between points are made odd multiples of a cache line, so that the 36 points of a tile
  * do not fall into the same few sets of the cache. */
@@ -339,31 +340,57 @@ static void kernel_of(const sq_step *step, const sq_winograd *s, const sq_winogr
     }
 }
 
-void sq_winograd_pack(const sq_step *step, const sq_winograd *s, float *to)
+/* The weights of one input channel and a panel's outputs, which lie side by side at each point. */
+static void pack_channel(const sq_step *step, const sq_winograd *s, int32_t panel, int32_t c,
+                         float *to)
 {
     const int32_t lanes = s->kernels->lanes, outputs = (int32_t)step->out[0].dims[1];
-    for (int32_t v = 0; v < outputs * s->phase_count; v++) {
-        const int32_t phase = v / outputs, k = v % outputs;
-        const int32_t panel = phase * s->phase_panels + k / (2 * lanes), in_panel = k % (2 * lanes);
-        const int32_t width = sq_winograd_panel_blocks(s, panel) * lanes;
-        const size_t start = sq_winograd_panel_start(s, panel);
-        for (int32_t c = 0; c < s->channels; c++) {
-            float kernel[9];
-            double points[POINTS];
-            kernel_of(step, s, &s->phases[phase], k, c, kernel);
-            if (s->lean) {
-                for (int32_t t = 0; t < 9; t++) {
-                    to[9 * start + (size_t)((c * 9 + t) * width + in_panel)] = kernel[t];
-                }
-                continue;
+    const sq_winograd_phase *phase = &s->phases[panel / s->phase_panels];
+    const int32_t first = panel % s->phase_panels * 2 * lanes;
+    const int32_t width = sq_winograd_panel_blocks(s, panel) * lanes;
+    const size_t start = sq_winograd_panel_start(s, panel);
+    for (int32_t i = 0; i < width && first + i < outputs; i++) {
+        float kernel[9];
+        double points[POINTS];
+        kernel_of(step, s, phase, first + i, c, kernel);
+        if (s->lean) {
+            for (int32_t t = 0; t < 9; t++) {
+                to[9 * start + (size_t)((c * 9 + t) * width + i)] = kernel[t];
             }
-            transform_kernel(kernel, points);
-            for (int32_t p = 0; p < POINTS; p++) {
-                to[(size_t)p * s->point + start + (size_t)(c * width + in_panel)] =
-                    (float)points[p];
-            }
+            continue;
+        }
+        transform_kernel(kernel, points);
+        for (int32_t p = 0; p < POINTS; p++) {
+            to[(size_t)p * s->point + start + (size_t)(c * width + i)] = (float)points[p];
         }
     }
+}
+
+typedef struct packing {
+    const sq_step *step;
+    const sq_winograd *s;
+    float *to;
+} packing;
+
+static void pack_panel(void *arg, size_t index, int thread)
+{
+    const packing *job = arg;
+    (void)thread;
+    for (int32_t c = 0; c < job->s->channels; c++) {
+        pack_channel(job->step, job->s, (int32_t)index, c, job->to);
+    }
+}
+
+void sq_winograd_pack(const sq_step *step, const sq_winograd *s, float *to)
+{
+    const int32_t outputs = (int32_t)step->out[0].dims[1];
+    packing job = {.step = step, .s = s, .to = to};
+    sq_pool *pool = NULL;
+    if (s->point > MANY_KERNELS && sq_pool_create(0, &pool, NULL) != SQUALL_OK) {
+        pool = NULL; /* this thread alone does it too */
+    }
+    sq_pool_run(pool, pack_panel, &job, (size_t)s->panels);
+    sq_pool_destroy(&pool);
     if (step->in_count > 2 && step->in[2].dtype != SQUALL_DTYPE_NONE) {
         memcpy(to + s->bias, step->in[2].data, (size_t)outputs * sizeof(float));
     }

@@ -111,6 +111,10 @@ typedef struct sq_engine_file {
     sq_batch_range *ranges; /* owned, [profile_count][input_count of the plans]; NULL: all fixed */
     const unsigned char *weights; /* 64-byte aligned, in the mapping */
     uint64_t weight_bytes;
+    /** Of a file to be written, instead of `weights`: writes them where they belong, so that they
+     * are not copied once more. Optional. */
+    void (*fill_weights)(void *self, unsigned char *to);
+    void *filler;         /* borrowed; its `self` */
     char *recipe;         /* owned; NULL for none */
     char *certificate;    /* owned; how 8 bits were calibrated, JSON; NULL for none */
     char *model_name;     /* owned */

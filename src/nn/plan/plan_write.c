@@ -3,9 +3,9 @@
 
 #include "nn/plan/plan_internal.h"
 
-#define FEW_CHUNKS 16 /* that are not worth threads */
+enum { TOGETHER = 16 }; /* chunks that are hashed at a time */
 
-/* One section to be written; its bytes are borrowed. */
+/* One section to be written; its bytes are borrowed. Weights and their chunks have none yet. */
 typedef struct part {
     uint32_t id, flags;
     const unsigned char *data;
@@ -14,7 +14,7 @@ typedef struct part {
 
 typedef struct writer {
     const sq_engine_file *file;
-    sq_text portable, device, about, chunks, ranges, record;
+    sq_text portable, device, about, ranges, record;
     part parts[SQ_MAX_SECTIONS];
     uint32_t count;
     uint64_t arena_bytes, macs;
@@ -30,41 +30,55 @@ static void encode_plans(writer *work, const sq_plan *plans, sq_text *text)
     }
 }
 
-/* The chunks of the weights, and where their hashes go. */
+static size_t chunk_count(const sq_engine_file *file)
+{
+    return (size_t)((file->weight_bytes + SQ_ENGINE_CHUNK_BYTES - 1) / SQ_ENGINE_CHUNK_BYTES);
+}
+
+/* The weights as they lie in the file, and where the hashes of their chunks go. */
 typedef struct hashing {
-    const sq_engine_file *file;
-    unsigned char *out;
+    const unsigned char *weights;
+    uint64_t bytes;
+    unsigned char (*out)[SQ_HASH_BYTES];
 } hashing;
 
-static void hash_chunk(void *arg, size_t index, int thread)
+static void hash_chunks(void *arg, size_t index, int thread)
 {
     const hashing *work = arg;
-    const uint64_t at = (uint64_t)index * SQ_ENGINE_CHUNK_BYTES;
-    const uint64_t left = work->file->weight_bytes - at;
+    const unsigned char *data[TOGETHER] = {NULL};
+    size_t count = 0;
+    uint64_t at = (uint64_t)index * TOGETHER * SQ_ENGINE_CHUNK_BYTES;
     (void)thread;
-    sq_hash(work->file->weights + at, left < SQ_ENGINE_CHUNK_BYTES ? left : SQ_ENGINE_CHUNK_BYTES,
-            work->out + index * SQ_HASH_BYTES);
+    for (; count < TOGETHER && work->bytes - at >= SQ_ENGINE_CHUNK_BYTES; count++) {
+        data[count] = work->weights + at;
+        at += SQ_ENGINE_CHUNK_BYTES;
+    }
+    sq_hash_many(data, count, SQ_ENGINE_CHUNK_BYTES, work->out + index * TOGETHER);
+    if (count < TOGETHER && at < work->bytes) { /* the last one */
+        sq_hash(work->weights + at, work->bytes - at, work->out[index * TOGETHER + count]);
+    }
 }
 
 /* Hashing is most of the work of writing a large engine, so all processors share it. */
-static void hash_chunks(writer *work)
+static void store_weights(const writer *work, const part *weights, const part *chunks,
+                          unsigned char *bytes)
 {
     const sq_engine_file *file = work->file;
-    const size_t count =
-        (size_t)((file->weight_bytes + SQ_ENGINE_CHUNK_BYTES - 1) / SQ_ENGINE_CHUNK_BYTES);
-    hashing job = {.file = file, .out = sq_alloc_raw(count, SQ_HASH_BYTES)};
+    const size_t jobs = (chunk_count(file) + TOGETHER - 1) / TOGETHER;
+    hashing job = {.weights = bytes + weights->offset,
+                   .bytes = weights->size,
+                   .out = (void *)(bytes + chunks->offset)};
     sq_pool *pool = NULL;
-    if (job.out == NULL) {
-        work->chunks.failed = true;
-        return;
+    if (file->fill_weights != NULL) {
+        file->fill_weights(file->filler, bytes + weights->offset);
+    } else if (weights->size > 0) {
+        memcpy(bytes + weights->offset, file->weights, weights->size);
     }
-    if (count > FEW_CHUNKS && sq_pool_create(0, &pool, NULL) != SQUALL_OK) {
+    if (jobs > 1 && sq_pool_create(0, &pool, NULL) != SQUALL_OK) {
         pool = NULL; /* this thread alone does it too */
     }
-    sq_pool_run(pool, hash_chunk, &job, count);
+    sq_pool_run(pool, hash_chunks, &job, jobs);
     sq_pool_destroy(&pool);
-    sq_text_add_bytes(&work->chunks, job.out, count * SQ_HASH_BYTES);
-    sq_free(job.out);
 }
 
 /* Facts in words, key and value; readers skip keys that they do not know. */
@@ -138,6 +152,27 @@ static void store_text(unsigned char *at, const char *text, size_t room)
     }
 }
 
+static const part *find_part(const writer *work, uint32_t id)
+{
+    const part *found = work->parts;
+    while (found->id != id) {
+        found++;
+    }
+    return found;
+}
+
+static void store_parts(const writer *work, unsigned char *bytes)
+{
+    for (uint32_t i = 0; i < work->count; i++) {
+        const part *section = &work->parts[i];
+        if (section->data != NULL && section->size > 0) {
+            memcpy(bytes + section->offset, section->data, section->size);
+        }
+    }
+    store_weights(work, find_part(work, SQ_SECTION_WEIGHTS), find_part(work, SQ_SECTION_CHUNKS),
+                  bytes);
+}
+
 static void store_table(const writer *work, unsigned char *bytes)
 {
     for (uint32_t i = 0; i < work->count; i++) {
@@ -147,14 +182,9 @@ static void store_table(const writer *work, unsigned char *bytes)
         sq_store_uint(entry + SQ_TABLE_FLAGS, section->flags, 4);
         sq_store_uint(entry + SQ_TABLE_OFFSET, section->offset, 8);
         sq_store_uint(entry + SQ_TABLE_SIZE, section->size, 8);
-        if (section->size > 0) {
-            memcpy(bytes + section->offset, section->data, section->size);
-        }
-        if (section->id == SQ_SECTION_WEIGHTS) {
-            sq_hash(work->chunks.data, work->chunks.length, entry + SQ_TABLE_HASH);
-        } else {
-            sq_hash(section->data, section->size, entry + SQ_TABLE_HASH);
-        }
+        const part *hashed =
+            section->id == SQ_SECTION_WEIGHTS ? find_part(work, SQ_SECTION_CHUNKS) : section;
+        sq_hash(bytes + hashed->offset, hashed->size, entry + SQ_TABLE_HASH);
     }
 }
 
@@ -196,7 +226,6 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
     if (file->device != NULL) {
         encode_plans(&work, file->device, &work.device);
     }
-    hash_chunks(&work);
     encode_about(&work);
     encode_ranges(&work);
     encode_record(&work);
@@ -222,8 +251,9 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
     if (work.record.length > 0) {
         add_part(&work, SQ_SECTION_RECORD, 0, work.record.data, work.record.length);
     }
-    add_part(&work, SQ_SECTION_CHUNKS, SQ_SECTION_MANDATORY, work.chunks.data, work.chunks.length);
-    add_part(&work, SQ_SECTION_WEIGHTS, SQ_SECTION_MANDATORY, file->weights, file->weight_bytes);
+    add_part(&work, SQ_SECTION_CHUNKS, SQ_SECTION_MANDATORY, NULL,
+             chunk_count(file) * SQ_HASH_BYTES);
+    add_part(&work, SQ_SECTION_WEIGHTS, SQ_SECTION_MANDATORY, NULL, file->weight_bytes);
     const uint64_t total = lay_out(&work);
     if (total > SQ_LIMIT_FILE_BYTES) {
         status = sq_fail(err, SQUALL_E_LIMIT, file->model_name,
@@ -231,14 +261,15 @@ squall_status sq_engine_write(const sq_engine_file *file, unsigned char **bytes,
                          (unsigned long long)total, SQ_LIMIT_FILE_BYTES);
         goto done;
     }
-    unsigned char *made = sq_alloc_raw(total, 1);
+    unsigned char *made = sq_alloc_huge(total, 1);
     if (made == NULL || work.portable.failed || work.device.failed || work.about.failed ||
-        work.chunks.failed || work.ranges.failed || work.record.failed) {
+        work.ranges.failed || work.record.failed) {
         sq_free(made);
         status = sq_fail(err, SQUALL_E_MEMORY, file->model_name, "no memory for its engine");
         goto done;
     }
     memset(made, 0, (size_t)work.parts[work.count - 1].offset); /* the last part ends the file */
+    store_parts(&work, made);
     store_table(&work, made);
     store_header(&work, made, total);
     *bytes = made;
@@ -247,7 +278,6 @@ done:
     sq_text_free(&work.portable);
     sq_text_free(&work.device);
     sq_text_free(&work.about);
-    sq_text_free(&work.chunks);
     sq_text_free(&work.ranges);
     sq_text_free(&work.record);
     return status;

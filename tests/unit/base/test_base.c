@@ -41,6 +41,35 @@ static void test_time(void **state)
     assert_int_equal(time, -1);
 }
 
+static void add_up(void *arg)
+{
+    int *numbers = arg;
+    for (int i = 0; i < 1000; i++) {
+        numbers[1] += numbers[0];
+    }
+}
+
+/* Beside the caller, or before it goes on when there is no memory for that. */
+static void test_aside(void **state)
+{
+    (void)state;
+    for (int fail = 0; fail <= 1; fail++) {
+        int numbers[2] = {3, 0};
+        sq_memory_fail_at(fail ? 0 : -1);
+        sq_aside *aside = sq_aside_begin(add_up, numbers);
+        sq_memory_fail_at(-1);
+        if (fail) {
+            assert_null(aside);
+        } else {
+            assert_non_null(aside);
+        }
+        sq_aside_end(&aside);
+        assert_null(aside);
+        assert_int_equal(numbers[1], 3000);
+        sq_aside_end(&aside);
+    }
+}
+
 static void test_size(void **state)
 {
     (void)state;
@@ -211,10 +240,10 @@ static void test_hash_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hash_many),      cmocka_unit_test(test_time),
-        cmocka_unit_test(test_size),           cmocka_unit_test(test_atomic_file),
-        cmocka_unit_test(test_pool),           cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_notes_and_text),
+        cmocka_unit_test(test_hash_many),   cmocka_unit_test(test_time),
+        cmocka_unit_test(test_aside),       cmocka_unit_test(test_size),
+        cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_hash),        cmocka_unit_test(test_notes_and_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
