@@ -10,7 +10,8 @@ static const cli_command *const commands[] = {&cli_info,     &cli_build,        
                                               &cli_forecast, &cli_verify,        &cli_keygen,
                                               &cli_sign,     &cli_verify_engine, &cli_tactics,
                                               &cli_refit,    &cli_compare,       &cli_reduce,
-                                              &cli_serve};
+                                              &cli_serve,    &cli_keyring,       &cli_model,
+                                              &cli_release};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_version(void)

@@ -195,6 +195,10 @@ SQUALL_MUST_USE squall_status sq_keys_read(const char *path, sq_keys *keys, squa
 SQUALL_MUST_USE squall_status sq_keys_parse(const char *text, size_t size, const char *path,
                                             sq_keys *keys, squall_error *err);
 void sq_keys_free(sq_keys *keys);
+/** A secret key from its file, SQ_SIGN_SEED_BYTES; overwrite it (sq_sign_forget) when it was used.
+ */
+SQUALL_MUST_USE squall_status sq_key_read_secret(const char *path, unsigned char *seed,
+                                                 squall_error *err);
 
 /** Whether an engine is what one of the keys signed; nothing but header and table is looked at
  * before that is known. `signer` is filled, SQ_SIGN_PUBLIC_BYTES; may be NULL. SQUALL_E_SIGNATURE.

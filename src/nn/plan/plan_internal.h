@@ -139,9 +139,6 @@ void sq_engine_hash_head(const unsigned char *bytes, uint32_t sections, unsigned
 
 /* ---- Keys and signatures. ---- */
 
-/** A secret key from its file. */
-SQUALL_MUST_USE squall_status sq_key_read_secret(const char *path, unsigned char *seed,
-                                                 squall_error *err);
 /** 32 bytes in hexadecimal, SQUALL_KEY_TEXT bytes with the end. */
 void sq_key_format(const unsigned char *key, char *text);
 
