@@ -70,6 +70,30 @@ sq_quant_value *sq_quant_find(const sq_quant *quant, const char *name);
 /** Scale and zero point of a range. */
 float sq_quant_scale(const sq_quant_value *value, uint8_t *zero);
 
+/** An image that a layer in 8 bits reads. */
+typedef struct sq_quant_image {
+    uint32_t value; /* of the graph, in float32 */
+    uint8_t up;     /* 2 where a cell stands for 2 x 2, else 1 */
+    float scale;
+} sq_quant_image;
+#define SQ_QUANT_IMAGES 8 /* at most, of one layer */
+
+/** Constants of a layer in 8 bits: values of the graph. */
+typedef struct sq_quant_constants {
+    uint32_t weights, multiplier, bias;
+} sq_quant_constants;
+
+/** Make the constants of `node` (of which sq_quant_can() is true) in 8 bits, for an output in units
+ * of `y_scale`. May move the graph's nodes. */
+SQUALL_MUST_USE squall_status sq_quant_weights(sq_graph *graph, const sq_quant *quant,
+                                               const sq_node *node, const sq_quant_image *images,
+                                               uint32_t count, float y_scale,
+                                               sq_quant_constants *out, squall_error *err);
+
+/** A constant of `count` numbers (of one, rank 0); SQ_NO_VALUE when there is no memory. */
+uint32_t sq_quant_numbers(sq_graph *graph, const char *name, squall_dtype dtype, uint32_t rank,
+                          int64_t count, void **data);
+
 /** Whether a node could compute in 8 bits. */
 bool sq_quant_can(const sq_graph *graph, const sq_node *node);
 

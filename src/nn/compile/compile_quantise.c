@@ -8,8 +8,6 @@
 #include "nn/compile/compile_quant.h"
 #include "nn/ref/ref.h"
 
-enum { MOST_IMAGES = 8, WEIGHT_MOST = 127 };
-
 /* What is known of a value of the graph while it is rewritten. */
 typedef struct twin {
     uint32_t bytes; /* the value in 8 bits, or SQ_NO_VALUE */
@@ -62,9 +60,56 @@ float sq_quant_scale(const sq_quant_value *value, uint8_t *zero)
     return scale;
 }
 
+/* Whether an attribute of integers, if there, is `value` alone. */
+static bool all_are(const sq_node *node, const char *name, int64_t value)
+{
+    size_t count;
+    const int64_t *given = sq_attr_ints(&node->attrs, name, &count);
+    for (size_t i = 0; given != NULL && i < count; i++) {
+        if (given[i] != value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_square(const squall_tensor *weights, int64_t side)
+{
+    return weights->rank == 4 && weights->dims[2] == side && weights->dims[3] == side;
+}
+
+static bool pads_are_one(const sq_node *node)
+{
+    return sq_attr_find(&node->attrs, "pads") != NULL && all_are(node, "pads", 1) &&
+           all_are(node, "dilations", 1) &&
+           strcmp(sq_attr_string(&node->attrs, "auto_pad", "NOTSET"), "NOTSET") == 0;
+}
+
+/* A transposed convolution that makes four pixels of one, each of 2 x 2: as a convolution of 3 x 3
+ * of an enlarged image does. */
+static bool is_doubling(const sq_node *node, const squall_tensor *weights)
+{
+    return node->op == SQ_OP_ConvTranspose && is_square(weights, 4) && pads_are_one(node) &&
+           sq_attr_find(&node->attrs, "strides") != NULL && all_are(node, "strides", 2) &&
+           all_are(node, "output_padding", 0) &&
+           sq_attr_find(&node->attrs, "output_shape") == NULL &&
+           sq_attr_int(&node->attrs, "group", 1) == 1;
+}
+
+/* One group, or one for each channel with 1, 2, 4 or 8 outputs. */
+static bool is_whole_or_depthwise(const sq_node *node, const squall_tensor *in,
+                                  const squall_tensor *weights)
+{
+    const int64_t group = sq_attr_int(&node->attrs, "group", 1);
+    return node->op == SQ_OP_Conv &&
+           (group == 1 || (group == in->dims[1] && weights->dims[1] == 1 &&
+                           weights->dims[0] % group == 0 && 8 % (weights->dims[0] / group) == 0));
+}
+
 bool sq_quant_can(const sq_graph *graph, const sq_node *node)
 {
-    if (node->op != SQ_OP_Conv || node->dead || node->inputs[1] == SQ_NO_VALUE) {
+    if ((node->op != SQ_OP_Conv && node->op != SQ_OP_ConvTranspose) || node->dead ||
+        node->inputs[1] == SQ_NO_VALUE) {
         return false;
     }
     const sq_value *weights = &graph->values[node->inputs[1]];
@@ -74,7 +119,7 @@ bool sq_quant_can(const sq_graph *graph, const sq_node *node)
            in->dtype == SQUALL_F32 && in->rank == 4 && !graph->values[node->inputs[0]].constant &&
            (bias == SQ_NO_VALUE ||
             (graph->values[bias].constant && graph->values[bias].type.dtype == SQUALL_F32)) &&
-           sq_attr_int(&node->attrs, "group", 1) == 1;
+           (is_doubling(node, &weights->type) || is_whole_or_depthwise(node, in, &weights->type));
 }
 
 static squall_status no_memory(const rewrite *r)
@@ -117,27 +162,38 @@ static bool passes_through(const rewrite *r, const sq_node *node)
     }
 }
 
-/* The images that a convolution reads: what a Concat of channels joins, or the one input. Returns
- * how many. */
-static uint32_t images_of(const rewrite *r, uint32_t input, uint32_t *images)
+/* The images that a convolution reads: what a Concat of channels joins, or the one input; and of
+ * one that is twice the size of another, that other. Returns how many. */
+static uint32_t images_of(const rewrite *r, const sq_node *conv, sq_quant_image *images)
 {
-    const uint32_t n = r->producer[input];
-    const sq_node *node = n != UINT32_MAX ? &r->graph->nodes[n] : NULL;
-    images[0] = input;
-    if (node == NULL || node->op != SQ_OP_Concat || node->in_count > MOST_IMAGES) {
-        return 1;
-    }
-    const int64_t axis = sq_attr_int(&node->attrs, "axis", 1);
-    if (axis != 1 && axis != -3) {
-        return 1;
-    }
-    for (uint32_t i = 0; i < node->in_count; i++) {
-        if (r->graph->values[node->inputs[i]].constant) {
-            return 1;
+    const sq_graph *graph = r->graph;
+    const bool whole = sq_attr_int(&conv->attrs, "group", 1) == 1;
+    const bool folds = whole && conv->op == SQ_OP_Conv && pads_are_one(conv) &&
+                       is_square(&graph->values[conv->inputs[1]].type, 3) &&
+                       all_are(conv, "strides", 1);
+    const uint32_t n = whole ? r->producer[conv->inputs[0]] : UINT32_MAX;
+    const sq_node *join = n != UINT32_MAX ? &graph->nodes[n] : NULL;
+    const uint32_t *values = &conv->inputs[0];
+    uint32_t count = 1;
+    if (join != NULL && join->op == SQ_OP_Concat && join->in_count <= SQ_QUANT_IMAGES) {
+        const int64_t axis = sq_attr_int(&join->attrs, "axis", 1);
+        bool images_alone = axis == 1 || axis == -3;
+        for (uint32_t i = 0; i < join->in_count; i++) {
+            images_alone = images_alone && !graph->values[join->inputs[i]].constant;
         }
+        values = images_alone ? join->inputs : values;
+        count = images_alone ? join->in_count : 1;
     }
-    memcpy(images, node->inputs, node->in_count * sizeof *images);
-    return node->in_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t maker = r->producer[values[i]];
+        const bool twice =
+            folds && maker != UINT32_MAX && sq_graph_doubles(graph, &graph->nodes[maker]);
+        images[i] = (sq_quant_image){
+            .value = twice ? graph->nodes[maker].inputs[0] : values[i],
+            .up = twice || conv->op == SQ_OP_ConvTranspose ? 2 : 1,
+        };
+    }
+    return count;
 }
 
 static bool is_known(const rewrite *r, uint32_t v)
@@ -157,19 +213,21 @@ static void find_wants(rewrite *r)
         if (node->dead) {
             continue;
         }
-        uint32_t images[MOST_IMAGES], count = 0;
+        sq_quant_image images[SQ_QUANT_IMAGES];
+        uint32_t count = 0;
+        const bool unread = node->out_count == 1 && !r->twins[node->outputs[0]].plain &&
+                            !r->twins[node->outputs[0]].wanted;
         if (layer_on(r, node)) {
-            count = images_of(r, node->inputs[0], images);
+            count = images_of(r, node, images);
         } else if (passes_through(r, node) && r->twins[node->outputs[0]].wanted) {
-            images[0] = node->inputs[0];
+            images[0].value = node->inputs[0];
             count = 1;
-        } else if (node->op == SQ_OP_Concat && !r->twins[node->outputs[0]].plain &&
-                   !r->twins[node->outputs[0]].wanted) {
-            node->dead = true; /* all who read it read its images */
+        } else if (unread && (node->op == SQ_OP_Concat || sq_graph_doubles(graph, node))) {
+            node->dead = true; /* all who read it read what it is made of */
             continue;
         }
         for (uint32_t i = 0; i < count; i++) {
-            r->twins[images[i]].wanted = true;
+            r->twins[images[i].value].wanted = true;
         }
         for (uint32_t i = 0; count == 0 && i < node->in_count; i++) {
             if (node->inputs[i] != SQ_NO_VALUE) {
@@ -177,21 +235,6 @@ static void find_wants(rewrite *r)
             }
         }
     }
-}
-
-static uint32_t add_number(rewrite *r, const char *name, squall_dtype dtype, uint32_t rank,
-                           int64_t count, void **data)
-{
-    squall_tensor tensor;
-    if (!sq_tensor_make(dtype, rank, &count, &tensor)) {
-        return SQ_NO_VALUE;
-    }
-    *data = tensor.data;
-    const uint32_t value = sq_graph_add_constant(r->graph, name, &tensor);
-    if (value == SQ_NO_VALUE) {
-        sq_tensor_free(&tensor);
-    }
-    return value;
 }
 
 /* QuantizeLinear or DequantizeLinear from one value to another, by the scale of `t`. */
@@ -211,9 +254,9 @@ static squall_status add_conversion(rewrite *r, sq_op op, uint32_t from, uint32_
     node->inputs[1] = node->inputs[2] = SQ_NO_VALUE;
     const uint32_t index = r->graph->node_count - 1;
     snprintf(name, sizeof name, "%.200s:%s scale", base, op == SQ_OP_QuantizeLinear ? "q" : "dq");
-    const uint32_t scales = add_number(r, name, SQUALL_F32, 0, 0, &scale);
+    const uint32_t scales = sq_quant_numbers(r->graph, name, SQUALL_F32, 0, 0, &scale);
     snprintf(name, sizeof name, "%.200s:%s zero", base, op == SQ_OP_QuantizeLinear ? "q" : "dq");
-    const uint32_t zeros = add_number(r, name, SQUALL_U8, 0, 0, &zero);
+    const uint32_t zeros = sq_quant_numbers(r->graph, name, SQUALL_U8, 0, 0, &zero);
     if (scales == SQ_NO_VALUE || zeros == SQ_NO_VALUE) {
         return no_memory(r);
     }
@@ -275,133 +318,45 @@ static bool bounds_of(const sq_node *node, const twin *t, int64_t *low, int64_t 
     }
 }
 
-/* Weights of an output channel in units of the images' scales. */
-static float effective(const rewrite *r, const float *weights, int64_t taps, const uint32_t *images,
-                       uint32_t count, float *out)
+/* What of a node's attributes says how a transposed convolution slides becomes what a convolution
+ * of the enlarged image has. */
+static bool set_window(sq_node *node, const sq_quant_image *images, uint32_t count)
 {
-    float most = 0;
+    const int64_t ones[4] = {1, 1, 1, 1};
+    int64_t ups[SQ_QUANT_IMAGES];
+    bool any = false;
     for (uint32_t s = 0; s < count; s++) {
-        const float scale = r->twins[images[s]].scale;
-        const int64_t part = r->graph->values[images[s]].type.dims[1] * taps;
-        for (int64_t i = 0; i < part; i++) {
-            *out = *weights++ * scale;
-            most = fmaxf(most, fabsf(*out++));
+        ups[s] = images[s].up;
+        any = any || images[s].up == 2;
+    }
+    if (node->op == SQ_OP_ConvTranspose) {
+        sq_attr_remove(&node->attrs, "strides");
+        sq_attr_remove(&node->attrs, "kernel_shape");
+        sq_attr_remove(&node->attrs, "output_padding");
+        if (!sq_attr_set_ints(&node->attrs, "pads", ones, 4)) {
+            return false;
         }
     }
-    return most;
-}
-
-/* The unit of the weights that makes their squared error least: what is cut off at the largest
- * against what all the others lose. */
-static float best_unit(const float *weights, int64_t count, float most)
-{
-    float best = most / WEIGHT_MOST;
-    double least = INFINITY;
-    for (int step = 0; step < 8; step++) {
-        const float unit = most * (1.0f - 0.05f * (float)step) / WEIGHT_MOST;
-        double error = 0;
-        for (int64_t i = 0; i < count; i++) {
-            const float q = fminf(fmaxf(rintf(weights[i] / unit), -WEIGHT_MOST), WEIGHT_MOST);
-            const float off = weights[i] - q * unit;
-            error += (double)(off * off);
-        }
-        if (error < least) {
-            least = error;
-            best = unit;
-        }
-    }
-    return best;
-}
-
-/* What the rounding of the weights does to an output on average: to be taken off its bias. */
-static double mean_error(const rewrite *r, const float *weights, const int8_t *rounded, float unit,
-                         int64_t taps, const uint32_t *images, uint32_t count)
-{
-    double error = 0;
-    for (uint32_t s = 0; s < count; s++) {
-        const sq_quant_value *value = sq_quant_find(r->quant, r->graph->values[images[s]].name);
-        const int64_t channels = r->graph->values[images[s]].type.dims[1];
-        for (int64_t c = 0; c < channels; c++) {
-            double off = 0;
-            for (int64_t t = 0; t < taps; t++) {
-                off += (double)(*weights++ - (float)*rounded++ * unit);
-            }
-            if (value != NULL && value->mean != NULL && value->channels == channels) {
-                error += off * value->mean[c] / (double)r->twins[images[s]].scale;
-            }
-        }
-    }
-    return error;
-}
-
-/* Constants of a layer in 8 bits. */
-typedef struct constants {
-    uint32_t weights, multiplier, bias;
-} constants;
-
-static squall_status make_constants(rewrite *r, const sq_node *node, const uint32_t *images,
-                                    uint32_t count, float y_scale, constants *out)
-{
-    const squall_tensor *w = &r->graph->values[node->inputs[1]].type;
-    const float *bias = node->in_count > 2 && node->inputs[2] != SQ_NO_VALUE
-                            ? r->graph->values[node->inputs[2]].type.data
-                            : NULL;
-    const int64_t taps = w->dims[2] * w->dims[3], each = w->dims[1] * taps;
-    const float *from = w->data;
-    squall_tensor bytes = {0};
-    void *multiplier = NULL, *biases = NULL;
-    char name[256];
-    float *row = sq_alloc_raw((size_t)each, sizeof *row);
-    if (row == NULL || !sq_tensor_make(SQUALL_I8, 4, w->dims, &bytes)) {
-        sq_free(row);
-        return no_memory(r);
-    }
-    const int64_t outputs = w->dims[0];
-    snprintf(name, sizeof name, "%.200s:s8", node->name);
-    out->weights = sq_graph_add_constant(r->graph, name, &bytes);
-    snprintf(name, sizeof name, "%.200s:multiplier", node->name);
-    out->multiplier = add_number(r, name, SQUALL_F32, 1, outputs, &multiplier);
-    snprintf(name, sizeof name, "%.200s:bias", node->name);
-    out->bias = add_number(r, name, SQUALL_I32, 1, outputs, &biases);
-    if (out->weights == SQ_NO_VALUE || out->multiplier == SQ_NO_VALUE || out->bias == SQ_NO_VALUE) {
-        sq_free(row);
-        return no_memory(r);
-    }
-    int8_t *to = r->graph->values[out->weights].type.data;
-    for (int64_t k = 0; k < outputs; k++, from += each, to += each) {
-        const float most = effective(r, from, taps, images, count, row);
-        const float offset = bias != NULL ? bias[k] : 0.0f;
-        float unit = most > 0 ? best_unit(row, each, most) : 1.0f;
-        /* a bias must fit its 32 bits, with room for the sum */
-        unit = fmaxf(unit, fabsf(offset) * 0x1p-29f);
-        unit = fmaxf(unit, 0x1p-100f);
-        for (int64_t i = 0; i < each; i++) {
-            to[i] = (int8_t)fminf(fmaxf(rintf(row[i] / unit), -WEIGHT_MOST), WEIGHT_MOST);
-        }
-        const double error =
-            r->quant->correct_bias ? mean_error(r, row, to, unit, taps, images, count) : 0.0;
-        ((float *)multiplier)[k] = unit / y_scale;
-        ((int32_t *)biases)[k] = (int32_t)rint(((double)offset + error) / (double)unit);
-    }
-    sq_free(row);
-    return SQUALL_OK;
+    return !any || sq_attr_set_ints(&node->attrs, "sq_upsample", ups, count);
 }
 
 /* The node becomes a SqQConv of these images. */
-static squall_status set_node(rewrite *r, uint32_t n, const uint32_t *images, uint32_t count,
-                              const constants *made)
+static squall_status set_node(rewrite *r, uint32_t n, const sq_quant_image *images, uint32_t count,
+                              const sq_quant_constants *made)
 {
     sq_node *node = &r->graph->nodes[n];
-    int64_t zeros[MOST_IMAGES];
+    int64_t zeros[SQ_QUANT_IMAGES];
     node->in_count = 2; /* those that it has got for certain */
-    node->inputs[0] = r->twins[images[0]].bytes;
+    node->inputs[0] = r->twins[images[0].value].bytes;
     node->inputs[1] = made->weights;
-    if (!sq_graph_add_input(node, made->multiplier) || !sq_graph_add_input(node, made->bias)) {
+    if (!sq_graph_add_input(node, made->multiplier) || !sq_graph_add_input(node, made->bias) ||
+        !set_window(node, images, count)) {
         return no_memory(r);
     }
     for (uint32_t s = 0; s < count; s++) {
-        zeros[s] = r->twins[images[s]].zero;
-        if (s > 0 && !sq_graph_add_input(node, r->twins[images[s]].bytes)) {
+        const twin *image = &r->twins[images[s].value];
+        zeros[s] = image->zero;
+        if (s > 0 && !sq_graph_add_input(node, image->bytes)) {
             return no_memory(r);
         }
     }
@@ -411,13 +366,14 @@ static squall_status set_node(rewrite *r, uint32_t n, const uint32_t *images, ui
 
 static squall_status rewrite_layer(rewrite *r, uint32_t n)
 {
-    uint32_t images[MOST_IMAGES];
-    constants made;
-    const uint32_t count = images_of(r, r->graph->nodes[n].inputs[0], images);
+    sq_quant_image images[SQ_QUANT_IMAGES];
+    sq_quant_constants made;
+    const uint32_t count = images_of(r, &r->graph->nodes[n], images);
     const uint32_t v = r->graph->nodes[n].outputs[0];
     int64_t low = 0, high = UINT8_MAX;
     for (uint32_t s = 0; s < count; s++) {
-        SQ_TRY(get_bytes(r, images[s]));
+        SQ_TRY(get_bytes(r, images[s].value));
+        images[s].scale = r->twins[images[s].value].scale;
     }
     twin *out = &r->twins[v];
     bool bytes = out->wanted && is_known(r, v);
@@ -425,7 +381,8 @@ static squall_status rewrite_layer(rewrite *r, uint32_t n)
         set_scale(r, v);
         bytes = bounds_of(&r->graph->nodes[n], out, &low, &high);
     }
-    SQ_TRY(make_constants(r, &r->graph->nodes[n], images, count, bytes ? out->scale : 1.0f, &made));
+    SQ_TRY(sq_quant_weights(r->graph, r->quant, &r->graph->nodes[n], images, count,
+                            bytes ? out->scale : 1.0f, &made, r->err));
     SQ_TRY(set_node(r, n, images, count, &made));
     sq_attrs *attrs = &r->graph->nodes[n].attrs;
     if (!bytes) {
@@ -460,10 +417,10 @@ static squall_status rewrite_through(rewrite *r, uint32_t n)
 /* A layer of which the range of an image is not known stays as it is. */
 static bool images_known(const rewrite *r, const sq_node *node)
 {
-    uint32_t images[MOST_IMAGES];
-    const uint32_t count = images_of(r, node->inputs[0], images);
+    sq_quant_image images[SQ_QUANT_IMAGES];
+    const uint32_t count = images_of(r, node, images);
     for (uint32_t s = 0; s < count; s++) {
-        if (!is_known(r, images[s])) {
+        if (!is_known(r, images[s].value)) {
             return false;
         }
     }

@@ -17,14 +17,15 @@ typedef struct sq_qconv_image {
     const uint8_t *in;                  /* first tap of the first pixel, first channel block */
     ptrdiff_t in_plane, in_row, in_tap; /* to the next channel block, tap row, tap of a row */
     int32_t channels;
+    int32_t taps_y, taps_x;
+    int32_t step;          /* pixels between neighbouring outputs' inputs: 1 or 2 */
+    const int8_t *weights; /* [block][tap_y][tap_x][group][blocks * L][4] */
 } sq_qconv_image;
 
 /* A row of up to `max_pixels` output pixels times one or two blocks of output channels. */
 typedef struct sq_qconv_tile {
     const sq_qconv_image *images;
     int32_t image_count;
-    int32_t taps_y, taps_x;
-    const int8_t *weights;   /* [image][block][tap_y][tap_x][group][blocks * L][4] */
     const int32_t *bias;     /* [blocks * L], the zero points of the images taken into account */
     const float *multiplier; /* [blocks * L] */
     void *out;
@@ -41,8 +42,10 @@ typedef struct sq_cpu_quant {
     const char *name;
     int32_t lanes;
     int32_t max_pixels;
-    /** [blocks - 1][step - 1][pixels]: step is the distance of neighbouring pixels' inputs. */
-    sq_qconv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];
+    sq_qconv_tile_fn *conv_tile[2][SQ_CONV_MAX_PIXELS + 1]; /* [blocks - 1][pixels] */
+    /** `pixels` pixels of L sums, whole numbers below 2^24, become what `tile` says of its bias,
+     * multiplier and output; its images and weights are not looked at. */
+    void (*requantize)(const float *sums, const sq_qconv_tile *tile, int32_t pixels);
     /** out[count] = held(rint(in / scale) + zero). */
     void (*quantize)(const float *in, uint8_t *out, size_t count, float scale, int32_t zero);
     /** out[count] = (in - zero) * scale. */
@@ -62,6 +65,6 @@ const sq_cpu_quant *sq_cpu_quant_pick(void);
 /** An empty tactic, named after these kernels. */
 void sq_cpu_quant_tactic(sq_tactic *tactic, const char *what);
 
-extern const sq_cpu_driver sq_cpu_drivers_qconv[], sq_cpu_drivers_qshape[];
+extern const sq_cpu_driver sq_cpu_drivers_qconv[], sq_cpu_drivers_qdepth[], sq_cpu_drivers_qshape[];
 
 #endif /* SQ_NN_CPU_CPU_QUANT_H */

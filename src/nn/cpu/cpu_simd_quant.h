@@ -17,8 +17,10 @@ static inline int32_t sq_load_int(const void *p)
 
 #if defined(SQ_SIMD_AVX512)
 typedef __m512i vq;
-#define vq_load(p)     _mm512_loadu_si512(p)
-#define vq_to_float(q) _mm512_cvtepi32_ps(q)
+#define vq_load(p)       _mm512_loadu_si512(p)
+#define vq_to_float(q)   _mm512_cvtepi32_ps(q)
+#define vq_from_float(v) _mm512_cvtps_epi32(v)
+#define vq_add(a, b)     _mm512_add_epi32(a, b)
 #if defined(SQ_SIMD_VNNI)
 typedef __m512i vq_x, vq_w;
 #define vq_x_load(p) _mm512_set1_epi32(sq_load_int(p))
@@ -56,13 +58,15 @@ static inline vq_w vq_w_split(__m512i v)
 
 #elif defined(SQ_SIMD_AVX2)
 typedef __m256i vq;
-#define vq_load(p)     _mm256_loadu_si256((const void *)(p))
-#define vq_to_float(q) _mm256_cvtepi32_ps(q)
+#define vq_load(p)       _mm256_loadu_si256((const void *)(p))
+#define vq_to_float(q)   _mm256_cvtepi32_ps(q)
+#define vq_from_float(v) _mm256_cvtps_epi32(v)
+#define vq_add(a, b)     _mm256_add_epi32(a, b)
 typedef struct vq_pair {
     __m256i even, odd;
 } vq_x, vq_w;
-#define vq_x_load(p)   vq_x_split(_mm256_set1_epi32(sq_load_int(p)))
-#define vq_w_load(p)   vq_w_split(_mm256_loadu_si256((const void *)(p)))
+#define vq_x_load(p)     vq_x_split(_mm256_set1_epi32(sq_load_int(p)))
+#define vq_w_load(p)     vq_w_split(_mm256_loadu_si256((const void *)(p)))
 static inline vq_x vq_x_split(__m256i v)
 {
     return (vq_x){_mm256_and_si256(v, _mm256_set1_epi16(255)), _mm256_srli_epi16(v, 8)};
@@ -95,6 +99,14 @@ static inline vq vq_load(const int32_t *p)
 static inline vf vq_to_float(vq q)
 {
     return (vf){vcvtq_f32_s32(q.a), vcvtq_f32_s32(q.b)};
+}
+static inline vq vq_from_float(vf v)
+{
+    return (vq){vcvtnq_s32_f32(v.a), vcvtnq_s32_f32(v.b)};
+}
+static inline vq vq_add(vq a, vq b)
+{
+    return (vq){vaddq_s32(a.a, b.a), vaddq_s32(a.b, b.b)};
 }
 typedef int16x8_t vq_x; /* the four numbers, twice */
 typedef struct vq_w {
@@ -153,6 +165,21 @@ static inline vq vq_load(const int32_t *p)
 static inline vf vq_to_float(vq q)
 {
     VF_LOOP((float)q.v[i]);
+}
+static inline vq vq_from_float(vf v)
+{
+    vq q;
+    for (int i = 0; i < LANES; i++) {
+        q.v[i] = (int32_t)v.v[i];
+    }
+    return q;
+}
+static inline vq vq_add(vq a, vq b)
+{
+    for (int i = 0; i < LANES; i++) {
+        a.v[i] = (int32_t)((uint32_t)a.v[i] + (uint32_t)b.v[i]);
+    }
+    return a;
 }
 typedef const uint8_t *vq_x;
 typedef const int8_t *vq_w;

@@ -34,9 +34,41 @@ static __attribute__((noinline)) void activate_floats(const sq_qconv_tile *t, in
     }
 }
 
-/* All sums of a tile stay in registers over the whole reduction; four neighbouring channels are
- * broadcast from memory at constant displacements from one pointer. */
-KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int blocks, const int step)
+/* What one image adds to the sums; four neighbouring channels are broadcast from memory at constant
+ * displacements from one pointer. */
+KERNEL void add_image(const sq_qconv_image *image, vq sum[SQ_CONV_MAX_PIXELS][2], const int pixels,
+                      const int blocks, const int step)
+{
+    const int8_t *weights = image->weights;
+    const uint8_t *plane = image->in;
+    for (int32_t c0 = 0; c0 < image->channels; c0 += LANES, plane += image->in_plane) {
+        const int32_t left = image->channels - c0;
+        const int32_t bytes = left < LANES ? (left + 3) / 4 * 4 : LANES;
+        const uint8_t *row = plane;
+        for (int32_t y = 0; y < image->taps_y; y++, row += image->in_row) {
+            const uint8_t *tap = row;
+            for (int32_t x = 0; x < image->taps_x; x++, tap += image->in_tap) {
+#pragma GCC unroll 1
+                for (int32_t c = 0; c < bytes; c += SQ_QCONV_GROUP) {
+                    const vq_w w0 = vq_w_load(weights);
+                    const vq_w w1 = vq_w_load(weights + (blocks > 1 ? GROUP_BYTES : 0));
+                    weights += GROUP_BYTES * blocks;
+#pragma GCC unroll 16
+                    for (int i = 0; i < pixels; i++) {
+                        const vq_x v = vq_x_load(tap + i * step * LANES + c);
+                        vq_dot(sum[i][0], v, w0);
+                        if (blocks > 1) {
+                            vq_dot(sum[i][1], v, w1);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* All sums of a tile stay in registers over the whole reduction. */
+KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int blocks)
 {
     vq sum[SQ_CONV_MAX_PIXELS][2];
 #pragma GCC unroll 16
@@ -46,33 +78,11 @@ KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int block
             sum[i][1] = vq_load(t->bias + LANES);
         }
     }
-    const int8_t *weights = t->weights;
     for (int32_t s = 0; s < t->image_count; s++) {
-        const sq_qconv_image *image = &t->images[s];
-        const uint8_t *plane = image->in;
-        for (int32_t c0 = 0; c0 < image->channels; c0 += LANES, plane += image->in_plane) {
-            const int32_t left = image->channels - c0;
-            const int32_t bytes = left < LANES ? (left + 3) / 4 * 4 : LANES;
-            const uint8_t *row = plane;
-            for (int32_t y = 0; y < t->taps_y; y++, row += image->in_row) {
-                const uint8_t *tap = row;
-                for (int32_t x = 0; x < t->taps_x; x++, tap += image->in_tap) {
-#pragma GCC unroll 1
-                    for (int32_t c = 0; c < bytes; c += SQ_QCONV_GROUP) {
-                        const vq_w w0 = vq_w_load(weights);
-                        const vq_w w1 = vq_w_load(weights + (blocks > 1 ? GROUP_BYTES : 0));
-                        weights += GROUP_BYTES * blocks;
-#pragma GCC unroll 16
-                        for (int i = 0; i < pixels; i++) {
-                            const vq_x v = vq_x_load(tap + i * step * LANES + c);
-                            vq_dot(sum[i][0], v, w0);
-                            if (blocks > 1) {
-                                vq_dot(sum[i][1], v, w1);
-                            }
-                        }
-                    }
-                }
-            }
+        if (t->images[s].step == 1) {
+            add_image(&t->images[s], sum, pixels, blocks, 1);
+        } else {
+            add_image(&t->images[s], sum, pixels, blocks, 2);
         }
     }
 #pragma GCC unroll 16
@@ -87,12 +97,12 @@ KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int block
     }
 }
 
-#define TILE(p, b, s)                                              \
-    static void qconv_tile_##p##_##b##_##s(const sq_qconv_tile *t) \
-    {                                                              \
-        qconv_tile(t, p, b, s);                                    \
+#define TILE(p, b)                                           \
+    static void qconv_tile_##p##_##b(const sq_qconv_tile *t) \
+    {                                                        \
+        qconv_tile(t, p, b);                                 \
     }
-#define TILES(p) TILE(p, 1, 1) TILE(p, 1, 2) TILE(p, 2, 1) TILE(p, 2, 2)
+#define TILES(p) TILE(p, 1) TILE(p, 2)
 TILES(1)
 TILES(2)
 TILES(3)
@@ -100,8 +110,6 @@ TILES(4)
 #if PIXELS > 4
 TILES(5)
 TILES(6)
-#endif
-#if PIXELS > 6
 TILES(7)
 TILES(8)
 TILES(9)
@@ -114,32 +122,41 @@ TILES(13)
 TILES(14)
 #endif
 
-#define NAME(p, b, s) qconv_tile_##p##_##b##_##s
+#define NAME(p, b) qconv_tile_##p##_##b
 #if PIXELS == 4
-#define ROW(b, s)                                                        \
-    {                                                                    \
-        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s) \
-    }
-#elif PIXELS == 6
-#define ROW(b, s)                                                                        \
-    {                                                                                    \
-        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
-            NAME(6, b, s)                                                                \
+#define ROW(b)                                               \
+    {                                                        \
+        NULL, NAME(1, b), NAME(2, b), NAME(3, b), NAME(4, b) \
     }
 #elif PIXELS == 10
-#define ROW(b, s)                                                                        \
-    {                                                                                    \
-        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
-            NAME(6, b, s), NAME(7, b, s), NAME(8, b, s), NAME(9, b, s), NAME(10, b, s)   \
+#define ROW(b)                                                                                    \
+    {                                                                                             \
+        NULL, NAME(1, b), NAME(2, b), NAME(3, b), NAME(4, b), NAME(5, b), NAME(6, b), NAME(7, b), \
+            NAME(8, b), NAME(9, b), NAME(10, b)                                                   \
     }
 #elif PIXELS == 14
-#define ROW(b, s)                                                                        \
-    {                                                                                    \
-        NULL, NAME(1, b, s), NAME(2, b, s), NAME(3, b, s), NAME(4, b, s), NAME(5, b, s), \
-            NAME(6, b, s), NAME(7, b, s), NAME(8, b, s), NAME(9, b, s), NAME(10, b, s),  \
-            NAME(11, b, s), NAME(12, b, s), NAME(13, b, s), NAME(14, b, s)               \
+#define ROW(b)                                                                                    \
+    {                                                                                             \
+        NULL, NAME(1, b), NAME(2, b), NAME(3, b), NAME(4, b), NAME(5, b), NAME(6, b), NAME(7, b), \
+            NAME(8, b), NAME(9, b), NAME(10, b), NAME(11, b), NAME(12, b), NAME(13, b),           \
+            NAME(14, b)                                                                           \
     }
 #endif
+
+static void requantize(const float *sums, const sq_qconv_tile *t, int32_t pixels)
+{
+    const vq bias = vq_load(t->bias);
+    for (int32_t i = 0; i < pixels; i++) {
+        put(t, vq_add(vq_from_float(vf_load(sums + i * LANES)), bias), t->multiplier,
+            (ptrdiff_t)i * LANES);
+    }
+    if (t->to_float && t->act.kind > SQ_ACT_RELU) {
+        for (int32_t i = 0; i < pixels; i++) {
+            float *out = (float *)t->out + (ptrdiff_t)i * LANES;
+            vf_store(out, activate(vf_load(out), &t->act));
+        }
+    }
+}
 
 /* ------------------------------------------------------------------ to and from floats */
 
@@ -177,7 +194,8 @@ const sq_cpu_quant TABLE = {
     .name = TABLE_NAME,
     .lanes = LANES,
     .max_pixels = PIXELS,
-    .conv_tile = {{ROW(1, 1), ROW(1, 2)}, {ROW(2, 1), ROW(2, 2)}},
+    .conv_tile = {ROW(1), ROW(2)},
+    .requantize = requantize,
     .quantize = quantize,
     .dequantize = dequantize,
 };

@@ -157,6 +157,9 @@ sq_graph_pass sq_pass_gates_planes; /* those of cells whose state is N x C x H x
 sq_graph_pass sq_pass_join;  /* Concat and enlarging into the 3 x 3 Conv behind them */
 sq_graph_pass sq_pass_depth; /* a depthwise Conv and the 1 x 1 Conv behind it */
 
+/** An enlarging by which cell (y, x) of the result is cell (y / 2, x / 2) of an image. */
+bool sq_graph_doubles(const sq_graph *graph, const sq_node *node);
+
 /** Is shown the graph after each pass that changed something. */
 typedef struct sq_graph_watch {
     void *self;

@@ -211,3 +211,28 @@ squall_status sq_graph_need_bias(sq_graph *graph, const sq_node *conv, uint32_t 
     }
     return SQUALL_OK;
 }
+
+static bool is_word(const sq_node *node, const char *name, const char *otherwise, const char *word)
+{
+    return strcmp(sq_attr_string(&node->attrs, name, otherwise), word) == 0;
+}
+
+bool sq_graph_doubles(const sq_graph *graph, const sq_node *node)
+{
+    if ((node->op != SQ_OP_Resize && node->op != SQ_OP_Upsample) ||
+        node->inputs[0] == SQ_NO_VALUE || !is_word(node, "mode", "nearest", "nearest") ||
+        sq_attr_find(&node->attrs, "axes")) {
+        return false;
+    }
+    const squall_tensor *in = &graph->values[node->inputs[0]].type;
+    const squall_tensor *out = &graph->values[node->outputs[0]].type;
+    const char *way = "coordinate_transformation_mode", *round = "nearest_mode";
+    const bool floors = is_word(node, way, "half_pixel", "asymmetric") &&
+                        is_word(node, round, "round_prefer_floor", "floor");
+    const bool halves = is_word(node, way, "half_pixel", "half_pixel") &&
+                        is_word(node, round, "round_prefer_floor", "round_prefer_floor");
+    return in->rank == 4 && out->rank == 4 && out->dims[0] == in->dims[0] &&
+           out->dims[1] == in->dims[1] && out->dims[2] == 2 * in->dims[2] &&
+           out->dims[3] == 2 * in->dims[3] &&
+           (node->op == SQ_OP_Upsample || node->attrs.opset < 11 || floors || halves);
+}

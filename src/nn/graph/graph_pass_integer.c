@@ -177,11 +177,19 @@ static bool is_bound(const sq_node *node)
     return kind == SQ_ACT_NONE || kind == SQ_ACT_RELU || kind == SQ_ACT_CLIP;
 }
 
+/* One group, or one a channel with 1, 2, 4 or 8 outputs. */
+static bool groups_fit(const sq_node *node, const squall_tensor *in, const squall_tensor *weights)
+{
+    const int64_t group = sq_attr_int(&node->attrs, "group", 1);
+    return group == 1 || (group == in->dims[1] && weights->dims[1] == 1 &&
+                          weights->dims[0] % group == 0 && 8 % (weights->dims[0] / group) == 0);
+}
+
 static bool find_parts(const sq_graph *graph, const sq_graph_index *index, const sq_node *node,
                        parts *p)
 {
     memset(p, 0, sizeof *p);
-    if (node->op != SQ_OP_Conv || node->dead || sq_attr_int(&node->attrs, "group", 1) != 1) {
+    if (node->op != SQ_OP_Conv || node->dead) {
         return false;
     }
     p->image = sq_graph_maker(graph, index, node->inputs[0], SQ_OP_DequantizeLinear);
@@ -192,6 +200,7 @@ static bool find_parts(const sq_graph *graph, const sq_graph_index *index, const
     }
     const squall_tensor *in = &graph->values[p->image->inputs[0]].type;
     if (in->dtype != SQUALL_U8 || in->rank != 4 ||
+        !groups_fit(node, in, &graph->values[p->weights->inputs[0]].type) ||
         graph->values[node->outputs[0]].type.dtype != SQUALL_F32) {
         return false;
     }

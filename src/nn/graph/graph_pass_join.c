@@ -15,32 +15,6 @@ typedef struct sources {
     uint32_t made_count;
 } sources;
 
-static bool is_word(const sq_node *node, const char *name, const char *otherwise, const char *word)
-{
-    return strcmp(sq_attr_string(&node->attrs, name, otherwise), word) == 0;
-}
-
-/* An enlarging by which cell (y, x) of the result is cell (y / 2, x / 2) of an image. */
-static bool doubles(const sq_graph *graph, const sq_node *node)
-{
-    if ((node->op != SQ_OP_Resize && node->op != SQ_OP_Upsample) ||
-        node->inputs[0] == SQ_NO_VALUE || !is_word(node, "mode", "nearest", "nearest") ||
-        sq_attr_find(&node->attrs, "axes")) {
-        return false;
-    }
-    const squall_tensor *in = &graph->values[node->inputs[0]].type;
-    const squall_tensor *out = &graph->values[node->outputs[0]].type;
-    const char *way = "coordinate_transformation_mode", *round = "nearest_mode";
-    const bool floors = is_word(node, way, "half_pixel", "asymmetric") &&
-                        is_word(node, round, "round_prefer_floor", "floor");
-    const bool halves = is_word(node, way, "half_pixel", "half_pixel") &&
-                        is_word(node, round, "round_prefer_floor", "round_prefer_floor");
-    return in->rank == 4 && out->rank == 4 && out->dims[0] == in->dims[0] &&
-           out->dims[1] == in->dims[1] && out->dims[2] == 2 * in->dims[2] &&
-           out->dims[3] == 2 * in->dims[3] &&
-           (node->op == SQ_OP_Upsample || node->attrs.opset < 11 || floors || halves);
-}
-
 /* The node that gives `value` to one user alone. */
 static sq_node *sole_maker(const sq_graph *graph, const sq_graph_index *index, uint32_t value)
 {
@@ -58,7 +32,7 @@ static bool add_source(sq_graph *graph, const sq_graph_index *index, uint32_t va
         return false;
     }
     sq_node *node = sole_maker(graph, index, value);
-    const bool twice = node != NULL && doubles(graph, node);
+    const bool twice = node != NULL && sq_graph_doubles(graph, node);
     if (twice) {
         out->made[out->made_count++] = node;
         value = node->inputs[0];

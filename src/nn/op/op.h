@@ -232,7 +232,13 @@ SQUALL_MUST_USE squall_status sq_op_select_boxes(const sq_step *step, int64_t *o
  * Inputs: x (uint8, N x C x H x W), weights (int8, [out_ch][in_ch][kh][kw]), one float32 and one
  * int32 an output channel: multiplier and bias; then further images of the size of x whose channels
  * follow those of x. Attributes: those of Conv; "sq_x_zero" (ints), the zero point of each image,
- * which padding holds too; "sq_y_type", float32 or uint8. With s = bias + sum of
+ * which padding holds too; "sq_upsample" (ints), for each image 1, or 2 where every cell stands for
+ * 2 x 2; "sq_y_type", float32 or uint8. Where a cell of any image stands for 2 x 2, the window is
+ * of 3 x 3 in steps of 1 with a border of 1, and weights are [4 * out_ch][in_ch][3][3]: output (y,
+ * x) takes those of an enlarged image from the set 2 * (y % 2) + x % 2, those of another from the
+ * first. Two rows and two columns of a window on an enlarged image tell all of it: rows y % 2 and
+ * y % 2 + 1 of the three, columns x % 2 and x % 2 + 1; what stands at other taps is not looked at.
+ * With s = bias + sum of
  * (x - x_zero) * weight, in 32 bits that wrap round, an output is
  *   float32: activation(float(s) * multiplier), by "sq_activation";
  *   uint8:   rint(float(s) * multiplier) + "sq_y_zero", held to "sq_low".."sq_high".
@@ -242,7 +248,9 @@ typedef struct sq_qconv {
     sq_window window;
     uint32_t sources; /* images */
     int64_t channels; /* of all of them */
-    uint8_t x_zero[SQ_MAX_INPUTS];
+    int64_t outputs;  /* channels */
+    bool phases;      /* four sets of weights */
+    uint8_t x_zero[SQ_MAX_INPUTS], up[SQ_MAX_INPUTS];
     uint8_t y_zero, low, high; /* of an output of uint8 */
     bool to_float;
 } sq_qconv;

@@ -23,21 +23,23 @@ size_t sq_ref_qconv_scratch(const sq_step *step, int threads)
     return sq_ref_rows_bytes(row_doubles(step) * 3, threads);
 }
 
-/* One kernel row and column of one channel, over a row of outputs. */
-static void add_tap(const job *j, const uint8_t *row, int32_t zero, int32_t weight, int64_t tap_x,
-                    uint32_t *sums)
+/* One kernel row and column of one channel, over a row of outputs. An enlarged image has weights of
+ * its own for even and odd outputs. */
+static void add_tap(const job *j, const uint8_t *row, int32_t zero, int64_t up,
+                    const int32_t weight[2], int64_t tap_x, uint32_t *sums)
 {
     const sq_window *w = &j->conv.window;
     const int64_t offset = tap_x * w->dilation[1] - w->pad_begin[1];
     int64_t first;
     const int64_t count = sq_ref_valid_range(w->out[1], w->stride[1], offset, w->in[1], &first);
     for (int64_t x = first; x < first + count; x++) {
-        sums[x] += (uint32_t)(((int32_t)row[x * w->stride[1] + offset] - zero) * weight);
+        sums[x] +=
+            (uint32_t)(((int32_t)row[(x * w->stride[1] + offset) / up] - zero) * weight[x % 2]);
     }
 }
 
 /* The image and the channel in it of channel `c` of all. */
-static const uint8_t *find_plane(const job *j, int64_t n, int64_t c, int32_t *zero)
+static const uint8_t *find_plane(const job *j, int64_t n, int64_t c, uint32_t *source)
 {
     const sq_step *step = j->call->step;
     uint32_t s = 0;
@@ -46,7 +48,7 @@ static const uint8_t *find_plane(const job *j, int64_t n, int64_t c, int32_t *ze
         s++;
     }
     const squall_tensor *image = sq_op_qconv_source(step, s);
-    *zero = j->conv.x_zero[s];
+    *source = s;
     return (const uint8_t *)image->data +
            (n * image->dims[1] + c) * image->dims[2] * image->dims[3];
 }
@@ -73,6 +75,34 @@ static void store_row(const job *j, size_t at, int64_t k, const uint32_t *sums, 
     }
 }
 
+/* A row of outputs of channel `k`: what channel `c` of its group's adds to the sums. */
+static void add_channel(const job *j, int64_t n, int64_t k, int64_t c, int64_t y, uint32_t *sums)
+{
+    const sq_step *step = j->call->step;
+    const sq_window *w = &j->conv.window;
+    const int64_t taps = w->kernel[0] * w->kernel[1], each = j->in_ch * taps;
+    uint32_t source;
+    const uint8_t *plane = find_plane(j, n, k / j->out_ch * j->in_ch + c, &source);
+    const int64_t up = j->conv.up[source], set = up == 2 ? y % 2 * 2 : 0;
+    const int8_t *even =
+        (const int8_t *)step->in[1].data + (set * j->conv.outputs + k) * each + c * taps;
+    const int8_t *odd = even + (up == 2 ? j->conv.outputs * each : 0);
+    for (int64_t t = 0; t < taps; t++) {
+        const int64_t ty = t / w->kernel[1], tx = t % w->kernel[1];
+        const int64_t row = y * w->stride[0] + ty * w->dilation[0] - w->pad_begin[0];
+        if (row < 0 || row >= w->in[0] || /* the padding holds the zero point */
+            (up == 2 && (ty < y % 2 || ty > y % 2 + 1))) {
+            continue;
+        }
+        int32_t weight[2] = {even[t], odd[t]};
+        if (up == 2 && tx != 1) {
+            weight[tx == 0] = 0;
+        }
+        add_tap(j, plane + row / up * (w->in[1] / up), j->conv.x_zero[source], up, weight, tx,
+                sums);
+    }
+}
+
 /* A piece of work is a plane of the output. */
 static void run_plane(void *arg, size_t index, int thread)
 {
@@ -84,23 +114,12 @@ static void run_plane(void *arg, size_t index, int thread)
     const size_t doubles = row_doubles(step);
     double *values = sq_ref_rows(j->call, doubles * 3, thread);
     uint32_t *sums = (uint32_t *)(void *)(values + 2 * doubles);
-    const int8_t *weights =
-        (const int8_t *)step->in[1].data + k * j->in_ch * w->kernel[0] * w->kernel[1];
     for (int64_t y = 0; y < w->out[0]; y++) {
         for (int64_t x = 0; x < w->out[1]; x++) {
             sums[x] = (uint32_t)((const int32_t *)step->in[3].data)[k];
         }
         for (int64_t c = 0; c < j->in_ch; c++) {
-            int32_t zero;
-            const uint8_t *plane = find_plane(j, n, k / j->out_ch * j->in_ch + c, &zero);
-            for (int64_t t = 0; t < w->kernel[0] * w->kernel[1]; t++) {
-                const int64_t row =
-                    y * w->stride[0] + t / w->kernel[1] * w->dilation[0] - w->pad_begin[0];
-                if (row >= 0 && row < w->in[0]) { /* the padding holds the zero point */
-                    add_tap(j, plane + row * w->in[1], zero,
-                            weights[c * w->kernel[0] * w->kernel[1] + t], t % w->kernel[1], sums);
-                }
-            }
+            add_channel(j, n, k, c, y, sums);
         }
         store_row(j, (index * (size_t)w->out[0] + (size_t)y) * (size_t)w->out[1], k, sums, values);
     }
@@ -112,7 +131,7 @@ squall_status sq_ref_qconv(const sq_call *call, squall_error *err)
     SQ_TRY(sq_op_qconv(call->step, &j.conv, err));
     SQ_TRY(sq_ref_activation_get(call->step, &j.activation, err));
     j.in_ch = call->step->in[1].dims[1];
-    j.out_ch = call->step->in[1].dims[0] / j.conv.window.group;
+    j.out_ch = j.conv.outputs / j.conv.window.group;
     if (squall_tensor_count(&call->step->out[0]) > 0) {
         sq_pool_run(call->pool, run_plane, &j,
                     (size_t)(call->step->out[0].dims[0] * call->step->out[0].dims[1]));

@@ -9,30 +9,44 @@ typedef struct qconv_case {
     int64_t batch, channels[3], height, width, outputs;
     int64_t kernel[2], stride[2], dilation[2], pads[4];
     bool to_float;
+    int64_t times; /* depthwise: outputs of each channel; 0: one group */
+    int64_t up[3]; /* 2: the image is half as large as the case says, and is enlarged */
 } qconv_case;
 
 static const qconv_case cases[] = {
     /* sizes around tiles and blocks of channels */
-    {1, {16}, 12, 16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {1, {8}, 1, 1, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {1, {17}, 5, 3, 33, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
-    {2, {32}, 9, 31, 48, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {3, {5}, 13, 2, 3, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
-    {1, {70}, 6, 17, 65, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {1, {3}, 9, 50, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
+    {1, {16}, 12, 16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {1, {8}, 1, 1, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {1, {17}, 5, 3, 33, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {0}},
+    {2, {32}, 9, 31, 48, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {3, {5}, 13, 2, 3, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {0}},
+    {1, {70}, 6, 17, 65, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {1, {3}, 9, 50, 9, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
     /* other pads, kernels, strides and dilations */
-    {1, {16}, 7, 9, 20, {3, 3}, {1, 1}, {1, 1}, {0, 2, 1, 0}, false},
-    {1, {9}, 4, 6, 16, {3, 3}, {1, 1}, {1, 1}, {3, 0, 0, 5}, false},
-    {1, {12}, 9, 30, 24, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, true},
-    {1, {7}, 11, 13, 5, {5, 3}, {1, 1}, {1, 1}, {2, 1, 2, 1}, false},
-    {2, {3}, 15, 17, 10, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, false},
-    {1, {20}, 14, 19, 18, {3, 3}, {1, 2}, {1, 1}, {1, 1, 1, 1}, true},
-    {1, {4}, 16, 16, 16, {3, 3}, {3, 3}, {1, 1}, {0, 0, 0, 0}, false},
-    {1, {16}, 15, 14, 16, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, false},
+    {1, {16}, 7, 9, 20, {3, 3}, {1, 1}, {1, 1}, {0, 2, 1, 0}, false, 0, {0}},
+    {1, {9}, 4, 6, 16, {3, 3}, {1, 1}, {1, 1}, {3, 0, 0, 5}, false, 0, {0}},
+    {1, {12}, 9, 30, 24, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, true, 0, {0}},
+    {1, {7}, 11, 13, 5, {5, 3}, {1, 1}, {1, 1}, {2, 1, 2, 1}, false, 0, {0}},
+    {2, {3}, 15, 17, 10, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {1, {20}, 14, 19, 18, {3, 3}, {1, 2}, {1, 1}, {1, 1, 1, 1}, true, 0, {0}},
+    {1, {4}, 16, 16, 16, {3, 3}, {3, 3}, {1, 1}, {0, 0, 0, 0}, false, 0, {0}},
+    {1, {16}, 15, 14, 16, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, false, 0, {0}},
     /* several images */
-    {1, {16, 16}, 8, 15, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {2, {32, 5}, 6, 7, 17, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
-    {1, {3, 18, 8}, 5, 29, 16, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, false},
+    {1, {16, 16}, 8, 15, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {0}},
+    {2, {32, 5}, 6, 7, 17, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {0}},
+    {1, {3, 18, 8}, 5, 29, 16, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, false, 0, {0}},
+    /* depthwise */
+    {1, {16}, 9, 10, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 1, {0}},
+    {2, {12}, 19, 21, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 2, {0}},
+    {1, {35}, 17, 5, 35, {5, 3}, {2, 1}, {1, 2}, {2, 2, 2, 2}, false, 1, {0}},
+    {1, {17}, 3, 4, 68, {7, 7}, {1, 1}, {1, 1}, {3, 3, 3, 3}, false, 4, {0}},
+    {1, {3}, 40, 33, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 8, {0}},
+    /* enlarged images */
+    {1, {16}, 12, 16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {2}},
+    {2, {5}, 2, 2, 33, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {2}},
+    {1, {33}, 10, 62, 40, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {2}},
+    {1, {32, 16}, 8, 58, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {2, 1}},
+    {2, {7, 20, 3}, 6, 30, 17, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {1, 2, 2}},
 };
 
 static uint32_t next(uint32_t *seed)
@@ -55,29 +69,47 @@ static const squall_tensor *image_of(const problem *p, uint32_t s)
     return &p->in[s == 0 ? 0 : s + 3];
 }
 
+/* What output (y, x) of channel k takes from channel `ch` of image s, the `own`-th of all. */
+static int64_t channel_sum(const problem *p, const qconv_case *c, uint32_t s, int64_t n, int64_t k,
+                           const int64_t at[2], int64_t ch, int64_t own, int64_t zero)
+{
+    const squall_tensor *image = image_of(p, s), *w = &p->in[1];
+    const int64_t up = c->up[s] == 2 ? 2 : 1;
+    const int64_t set = up == 2 ? at[0] % 2 * 2 + at[1] % 2 : 0;
+    int64_t sum = 0;
+    for (int64_t t = 0; t < c->kernel[0] * c->kernel[1]; t++) {
+        const int64_t ty = t / c->kernel[1], tx = t % c->kernel[1];
+        const int64_t yy = at[0] * c->stride[0] - c->pads[0] + ty * c->dilation[0];
+        const int64_t xx = at[1] * c->stride[1] - c->pads[1] + tx * c->dilation[1];
+        const bool unseen = up == 2 && (ty - at[0] % 2 < 0 || ty - at[0] % 2 > 1 ||
+                                        tx - at[1] % 2 < 0 || tx - at[1] % 2 > 1);
+        if (yy < 0 || xx < 0 || yy >= c->height || xx >= c->width || unseen) {
+            continue;
+        }
+        const int64_t cell =
+            ((n * image->dims[1] + ch) * image->dims[2] + yy / up) * image->dims[3] + xx / up;
+        const int64_t weight =
+            (((set * c->outputs + k) * w->dims[1] + own) * c->kernel[0] + ty) * c->kernel[1] + tx;
+        sum +=
+            (sq_tensor_get_int(image, (size_t)cell) - zero) * sq_tensor_get_int(w, (size_t)weight);
+    }
+    return sum;
+}
+
 /* The sum of one output, in 64 bits. */
 static int64_t sum_of(const problem *p, const qconv_case *c, const int64_t *zeros, int64_t n,
                       int64_t k, int64_t y, int64_t x)
 {
-    const squall_tensor *w = &p->in[1];
+    const int64_t at[2] = {y, x};
     int64_t sum = ((const int32_t *)p->in[3].data)[k], first = 0;
+    if (c->times > 0) {
+        return sum + channel_sum(p, c, 0, n, k, at, k / c->times, 0, zeros[0]);
+    }
     for (uint32_t s = 0; s < p->step.in_count - 3; s++) {
-        const squall_tensor *image = image_of(p, s);
-        for (int64_t i = 0; i < image->dims[1] * c->kernel[0] * c->kernel[1]; i++) {
-            const int64_t tx = i % c->kernel[1], ty = i / c->kernel[1] % c->kernel[0];
-            const int64_t ch = i / c->kernel[1] / c->kernel[0];
-            const int64_t yy = y * c->stride[0] - c->pads[0] + ty * c->dilation[0];
-            const int64_t xx = x * c->stride[1] - c->pads[1] + tx * c->dilation[1];
-            if (yy >= 0 && xx >= 0 && yy < c->height && xx < c->width) {
-                const size_t at =
-                    (size_t)(((n * image->dims[1] + ch) * c->height + yy) * c->width + xx);
-                const size_t weight =
-                    (size_t)(((k * w->dims[1] + first + ch) * c->kernel[0] + ty) * c->kernel[1] +
-                             tx);
-                sum += (sq_tensor_get_int(image, at) - zeros[s]) * sq_tensor_get_int(w, weight);
-            }
+        for (int64_t ch = 0; ch < c->channels[s]; ch++) {
+            sum += channel_sum(p, c, s, n, k, at, ch, first + ch, zeros[s]);
         }
-        first += image->dims[1];
+        first += c->channels[s];
     }
     return sum;
 }
@@ -104,16 +136,19 @@ static void expect_all(problem *p, const qconv_case *c, const int64_t *zeros, co
 
 static void open_case(problem *p, const qconv_case *c, bool extreme, const sq_cpu_act *act)
 {
-    static const int64_t zeros[3] = {0, 128, 9};
-    int64_t all = 0;
+    const int64_t zeros[3] = {c->width % 2 == 1 ? 77 : 0, 128, 9};
+    int64_t all = 0, ups[3];
+    bool phases = false;
     problem_open(p, SQ_OP_SqQConv, 1);
     p->seed += (uint32_t)(c->height * 31 + c->width);
     for (int s = 0; s < 3; s++) {
         all += c->channels[s];
+        ups[s] = c->up[s] == 2 ? 2 : 1;
+        phases = phases || ups[s] == 2;
     }
     const int64_t images = c->channels[2] > 0 ? 3 : c->channels[1] > 0 ? 2 : 1;
     for (int64_t s = 0; s < images; s++) {
-        const int64_t in[4] = {c->batch, c->channels[s], c->height, c->width};
+        const int64_t in[4] = {c->batch, c->channels[s], c->height / ups[s], c->width / ups[s]};
         uint8_t *image = problem_typed(p, SQUALL_U8, 4, in, false);
         fill_bytes(image, squall_tensor_count(&p->in[p->step.in_count - 1]), extreme, &p->seed);
         if (s > 0) {
@@ -121,7 +156,9 @@ static void open_case(problem *p, const qconv_case *c, bool extreme, const sq_cp
         }
         int8_t *w =
             problem_typed(p, SQUALL_I8, 4,
-                          (const int64_t[]){c->outputs, all, c->kernel[0], c->kernel[1]}, true);
+                          (const int64_t[]){c->outputs * (phases ? 4 : 1), c->times > 0 ? 1 : all,
+                                            c->kernel[0], c->kernel[1]},
+                          true);
         float *multiplier = problem_typed(p, SQUALL_F32, 1, &c->outputs, true);
         int32_t *bias = problem_typed(p, SQUALL_I32, 1, &c->outputs, true);
         for (size_t i = 0; i < squall_tensor_count(&p->in[1]); i++) {
@@ -135,6 +172,8 @@ static void open_case(problem *p, const qconv_case *c, bool extreme, const sq_cp
     assert_true(sq_attr_set_ints(&p->attrs, "strides", c->stride, 2));
     assert_true(sq_attr_set_ints(&p->attrs, "dilations", c->dilation, 2));
     assert_true(sq_attr_set_ints(&p->attrs, "pads", c->pads, 4));
+    assert_true(sq_attr_set_int(&p->attrs, "group", c->times > 0 ? all : 1));
+    assert_true(!phases || sq_attr_set_ints(&p->attrs, "sq_upsample", ups, (size_t)images));
     assert_true(sq_attr_set_ints(&p->attrs, "sq_x_zero", zeros, (size_t)images));
     assert_true(sq_attr_set_int(&p->attrs, "sq_y_zero", Y_ZERO));
     assert_true(sq_attr_set_int(&p->attrs, "sq_low", LOW));
