@@ -36,25 +36,37 @@ typedef struct sq_conv_tile {
     sq_cpu_act act;
 } sq_conv_tile;
 
-/* Winograd's F(4x4, 3x3): a run of neighbouring tiles of one block of channels, into the 36 points
- * of the transformed domain. */
+/* Winograd's F(4x4, 3x3) or F(6x6, 3x3): a run of neighbouring tiles of one block of channels, into
+ * the 36 or 64 points of the transformed domain. */
 typedef struct sq_winograd_input {
-    const float *in;             /* the first tile's 6x6 cells: in + row[y] + column[x] */
-    ptrdiff_t row[6], column[6]; /* floats */
+    const float *in;             /* the first tile's cells: in + row[y] + column[x] */
+    ptrdiff_t row[8], column[8]; /* floats; 6 or 8 of them */
     ptrdiff_t in_tile;           /* to the next tile */
     float *out;                  /* point 0 of the first tile; tiles follow each other */
     ptrdiff_t out_point;         /* to the next point */
     int32_t tiles;
 } sq_winograd_input;
 
-/* And back: 4x4 outputs of each tile, bias and activation applied. */
+/* One point's product: sums[block][tile][L] of a run of tiles times one or two blocks of outputs.
+ */
+typedef struct sq_winograd_product {
+    const float *in;      /* [block of channels][tile][L] */
+    ptrdiff_t in_plane;   /* to the next block of channels */
+    const float *weights; /* [channel][blocks * L] */
+    int32_t channels;     /* real ones; the last block may be partly filled */
+    bool accumulate;      /* sums go on from what `out` holds */
+    float *out;
+    ptrdiff_t out_plane; /* to the second block of outputs */
+} sq_winograd_product;
+
+/* And back: 4x4 or 6x6 outputs of each tile, bias and activation applied. */
 typedef struct sq_winograd_output {
     const float *in; /* point 0 of the first tile */
     ptrdiff_t in_point;
     const float *bias; /* [L] */
     float *out;        /* of the first tile */
     ptrdiff_t out_tile, out_row, out_pixel;
-    int32_t tiles, height, width; /* rows and columns that are written, 1 to 4 */
+    int32_t tiles, height, width; /* rows and columns that are written, at least 1 */
     sq_cpu_act act;
 } sq_winograd_output;
 
@@ -72,10 +84,14 @@ typedef struct sq_cpu_kernels {
      */
     sq_conv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];
 
-    void (*winograd_input)(const sq_winograd_input *run);
-    void (*winograd_output)(const sq_winograd_output *run);
-    /** 3x3 weights [channels][9][blocks * L] to the 36 points [point][channels][blocks * L];
-     * `point` is the distance between points. `ahead` floats further on the next weights are
+    /** [blocks - 1]: tiles that one product takes; [blocks - 1][tiles]. */
+    int32_t max_tiles[2];
+    void (*const *winograd_product[2])(const sq_winograd_product *product);
+    /** Of F(4x4, 3x3) and of F(6x6, 3x3). */
+    void (*winograd_input[2])(const sq_winograd_input *run);
+    void (*winograd_output[2])(const sq_winograd_output *run);
+    /** 3x3 weights [channels][9][blocks * L] to F(4x4, 3x3)'s 36 points [point][channels][blocks *
+     * L]; `point` is the distance between points. `ahead` floats further on the next weights are
      * fetched into the cache; 0: none are. */
     void (*winograd_weights)(const float *weights, int32_t channels, int32_t blocks,
                              ptrdiff_t ahead, float *to, ptrdiff_t point);

@@ -1,14 +1,16 @@
-/* nn/cpu/cpu_winograd.c - 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 products where
- * the direct sum takes 144; and transposed ones of stride 2, as four of them over the same input.
+/* nn/cpu/cpu_winograd.c - 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3), 36 products where
+ * the direct sum takes 144, and F(6x6, 3x3), 64 for 324; and transposed ones of stride 2, as four
+ * of them over the same input.
  *
- * The output is cut into tiles of 4x4. A block of tiles is transformed to 36 points, each point is
- * a product of matrices (tiles x channels by channels x outputs), and the results are transformed
- * back, all while the block is in the cache: what is transformed never goes to main memory. Where
- * the input is joined of several tensors, or enlarged, the transform reads those as they are.
+ * The output is cut into tiles of 4x4 or 6x6. A block of tiles is transformed to its points, each
+ * is a product of matrices (tiles x channels by channels x outputs), and the results are
+ * transformed back, all while the block is in the cache: what is transformed never goes to main
+ * memory. Where the input is joined of several tensors, or enlarged, the transform reads those as
+ * they are.
  *
  * There are two ways to share out the work:
- * - "conv_winograd": a job is a block of tiles with all outputs. Weights lie in the engine as they
- *   are multiplied, four times the size of what they were.
+ * - "conv_winograd" and "conv_winograd6": a job is a block of tiles with all outputs. Weights lie
+ * in the engine as they are multiplied, four or seven times the size of what they were.
  * - "conv_winograd_lean": the threads transform the input together, then a job is a panel of
  *   outputs. Weights lie in the engine as 3x3 and are transformed anew in each run, a part at a
  *   time that stays in the cache. It suits many channels on few tiles, where reading four times the
@@ -20,13 +22,7 @@
 
 #include <string.h>
 
-enum {
-    POINTS = SQ_WINOGRAD_POINTS,
-    TILE = SQ_WINOGRAD_TILE,
-    REACH = SQ_WINOGRAD_REACH,
-    LEAN_CHANNELS = SQ_WINOGRAD_LEAN_CHANNELS,
-    MAX_LANES = 16
-};
+enum { LEAN_CHANNELS = SQ_WINOGRAD_LEAN_CHANNELS, MAX_LANES = 16 };
 
 typedef struct winograd_run {
     const sq_winograd *state;
@@ -34,7 +30,8 @@ typedef struct winograd_run {
     int32_t image, first, count; /* tiles, of the lean way */
 } winograd_run;
 
-static const float no_bias[2 * MAX_LANES];
+static const char *const way_names[SQ_WINOGRAD_WAYS] = {"conv_winograd", "conv_winograd_lean",
+                                                        "conv_winograd6"};
 
 static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)
 {
@@ -42,14 +39,17 @@ static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reaso
     if (problem != NULL) {
         return sq_cpu_refuse(why, problem);
     }
-    const int ways = step->op == SQ_OP_ConvTranspose ? 1 : 2;
-    for (int lean = 0; lean < ways; lean++) {
+    size_t count = 0;
+    for (int way = 0; way < SQ_WINOGRAD_WAYS; way++) {
         sq_winograd s;
-        if (sq_winograd_fill(step, lean != 0, threads, &s, NULL) != SQUALL_OK) {
+        if (way == SQ_WINOGRAD_4_LEAN && step->op == SQ_OP_ConvTranspose) {
+            continue;
+        }
+        if (sq_winograd_fill(step, (sq_winograd_way)way, threads, &s, NULL) != SQUALL_OK) {
             return sq_cpu_refuse(why, "its window cannot be worked out");
         }
-        sq_tactic *t = &out[lean];
-        sq_cpu_tactic(t, lean ? "conv_winograd_lean" : "conv_winograd");
+        sq_tactic *t = &out[count++];
+        sq_cpu_tactic(t, way_names[way]);
         for (int32_t i = 0; i < s.source_count; i++) {
             t->in_layout[s.sources[i].input] = (uint8_t)s.kernels->layout;
         }
@@ -62,19 +62,21 @@ static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reaso
         t->scratch_bytes = sq_winograd_scratch_floats(&s, threads) * sizeof(float);
         t->cost = sq_winograd_cost(&s);
     }
-    return (size_t)ways;
+    return count;
 }
 
-static bool is_lean(const sq_tactic *tactic)
+static sq_winograd_way way_of(const sq_tactic *tactic)
 {
-    return strstr(tactic->name, "_lean_") != NULL;
+    return strstr(tactic->name, "_lean_") != NULL      ? SQ_WINOGRAD_4_LEAN
+           : strstr(tactic->name, "winograd6") != NULL ? SQ_WINOGRAD_6
+                                                       : SQ_WINOGRAD_4;
 }
 
 static squall_status pack(const sq_step *step, const sq_tactic *tactic, void *packed,
                           squall_error *err)
 {
     sq_winograd s;
-    SQ_TRY(sq_winograd_fill(step, is_lean(tactic), 1, &s, err));
+    SQ_TRY(sq_winograd_fill(step, way_of(tactic), 1, &s, err));
     sq_winograd_pack(step, &s, packed);
     return SQUALL_OK;
 }
@@ -82,7 +84,7 @@ static squall_status pack(const sq_step *step, const sq_tactic *tactic, void *pa
 static squall_status bind(const sq_step *step, const sq_tactic *tactic, int threads, void *state,
                           squall_error *err)
 {
-    return sq_winograd_fill(step, is_lean(tactic), threads, state, err);
+    return sq_winograd_fill(step, way_of(tactic), threads, state, err);
 }
 
 /* ------------------------------------------------------------------ to the points */
@@ -107,12 +109,12 @@ static in_block find_block(const sq_winograd *s, const sq_call *call, int32_t im
                   source->width, source->shift};
 }
 
-/* The 6x6 cells of one tile with zeros where they lie outside. */
+/* The cells of one tile with zeros where they lie outside. */
 static void make_patch(const sq_winograd *s, in_block in, int32_t y, int32_t x, float *patch)
 {
     const size_t lanes = (size_t)s->kernels->lanes;
-    for (int32_t j = 0; j < REACH; j++) {
-        for (int32_t i = 0; i < REACH; i++, patch += lanes) {
+    for (int32_t j = 0; j < s->reach; j++) {
+        for (int32_t i = 0; i < s->reach; i++, patch += lanes) {
             const int32_t row = y + j, column = x + i;
             if (row < 0 || row >= s->height || column < 0 || column >= s->width) {
                 memset(patch, 0, lanes * sizeof *patch);
@@ -129,24 +131,24 @@ static void make_patch(const sq_winograd *s, in_block in, int32_t y, int32_t x, 
 static void transform_input(const sq_winograd *s, in_block in, int32_t first, int32_t count,
                             float *to)
 {
-    _Alignas(64) float patch[POINTS * MAX_LANES];
-    const int32_t lanes = s->kernels->lanes;
+    _Alignas(64) float patch[SQ_WINOGRAD_POINTS * MAX_LANES];
+    const int32_t lanes = s->kernels->lanes, tile = s->tile, reach = s->reach;
     sq_winograd_input run = {.out_point = (ptrdiff_t)s->in_point,
-                             .in_tile = (TILE >> in.shift) * lanes};
+                             .in_tile = (tile >> in.shift) * lanes};
     for (int32_t t = first; t < first + count; t += run.tiles) {
         const int32_t column = t % s->tiles_x;
-        const int32_t y = t / s->tiles_x * TILE - s->pad_y, x = column * TILE - s->pad_x;
-        const bool inside = y >= 0 && y + REACH <= s->height && x >= 0 && x + REACH <= s->width;
-        for (int i = 0; i < REACH; i++) {
+        const int32_t y = t / s->tiles_x * tile - s->pad_y, x = column * tile - s->pad_x;
+        const bool inside = y >= 0 && y + reach <= s->height && x >= 0 && x + reach <= s->width;
+        for (int i = 0; i < reach; i++) {
             run.row[i] = inside ? (ptrdiff_t)((y + i) >> in.shift) * in.width * lanes
-                                : (ptrdiff_t)i * REACH * lanes;
+                                : (ptrdiff_t)i * reach * lanes;
             run.column[i] =
                 inside ? (ptrdiff_t)((x + i) >> in.shift) * lanes : (ptrdiff_t)i * lanes;
         }
         run.out = to + (ptrdiff_t)(t - first) * lanes;
         run.tiles = 1;
         if (inside) {
-            const int32_t fit = (s->width - REACH - x) / TILE + 1; /* tiles wholly inside */
+            const int32_t fit = (s->width - reach - x) / tile + 1; /* tiles wholly inside */
             const int32_t left = first + count - t, in_row = s->tiles_x - column;
             run.tiles = fit < left ? fit : left;
             run.tiles = run.tiles < in_row ? run.tiles : in_row;
@@ -155,7 +157,7 @@ static void transform_input(const sq_winograd *s, in_block in, int32_t first, in
             make_patch(s, in, y, x, patch);
             run.in = patch;
         }
-        s->kernels->winograd_input(&run);
+        s->kernels->winograd_input[tile == 6](&run);
     }
 }
 
@@ -165,28 +167,28 @@ static void transform_input(const sq_winograd *s, in_block in, int32_t first, in
 static void transform_output(const sq_winograd *s, const sq_winograd_phase *p, const float *from,
                              const float *bias, float *plane, int32_t first, int32_t count)
 {
-    const int32_t lanes = s->kernels->lanes;
+    const int32_t lanes = s->kernels->lanes, tile = s->tile;
     sq_winograd_output run = {.in_point = (ptrdiff_t)s->m_point,
                               .bias = bias,
-                              .out_tile = (ptrdiff_t)TILE * s->step * lanes,
+                              .out_tile = (ptrdiff_t)tile * s->step * lanes,
                               .out_row = (ptrdiff_t)s->step * s->out_width * lanes,
                               .out_pixel = (ptrdiff_t)s->step * lanes,
                               .act = s->act};
     plane += ((ptrdiff_t)p->out_y * s->out_width + p->out_x) * lanes;
     for (int32_t t = first; t < first + count; t += run.tiles) {
         const int32_t column = t % s->tiles_x;
-        const int32_t y = t / s->tiles_x * TILE, x = column * TILE;
-        const int32_t whole = p->width / TILE - column; /* tiles of full width from here on */
+        const int32_t y = t / s->tiles_x * tile, x = column * tile;
+        const int32_t whole = p->width / tile - column; /* tiles of full width from here on */
         const int32_t left = first + count - t;
         run.tiles = whole < 1 ? 1 : whole < left ? whole : left;
         if (y >= p->height || x >= p->width) {
             continue; /* a phase may lack the last row or column that the first has */
         }
-        run.height = p->height - y < TILE ? p->height - y : TILE;
-        run.width = whole > 0 ? TILE : p->width - x;
+        run.height = p->height - y < tile ? p->height - y : tile;
+        run.width = whole > 0 ? tile : p->width - x;
         run.in = from + (ptrdiff_t)(t - first) * lanes;
         run.out = plane + (ptrdiff_t)y * run.out_row + (ptrdiff_t)x * run.out_pixel;
-        s->kernels->winograd_output(&run);
+        s->kernels->winograd_output[tile == 6](&run);
     }
 }
 
@@ -198,21 +200,17 @@ static void multiply(const sq_winograd *s, const float *in, const float *weights
                      int32_t blocks, int32_t count, bool accumulate, float *sums)
 {
     const int32_t lanes = s->kernels->lanes;
-    const int32_t parts = (count + s->kernels->max_pixels - 1) / s->kernels->max_pixels;
-    sq_conv_tile tile = {.in_plane = (ptrdiff_t)s->most * lanes,
-                         .weights = weights,
-                         .bias = no_bias,
-                         .channels = channels,
-                         .taps_y = 1,
-                         .taps_x = 1,
-                         .out_plane = (ptrdiff_t)s->most * lanes,
-                         .out_pixel = lanes,
-                         .accumulate = accumulate};
+    const int32_t max = s->kernels->max_tiles[blocks - 1], parts = (count + max - 1) / max;
+    sq_winograd_product product = {.in_plane = (ptrdiff_t)s->most * lanes,
+                                   .weights = weights,
+                                   .channels = channels,
+                                   .out_plane = (ptrdiff_t)s->most * lanes,
+                                   .accumulate = accumulate};
     for (int32_t i = 0; i < parts; i++) {
         const int32_t from = count * i / parts, to = count * (i + 1) / parts;
-        tile.in = in + (ptrdiff_t)from * lanes;
-        tile.out = sums + (ptrdiff_t)from * lanes;
-        s->kernels->conv_tile[blocks - 1][0][to - from](&tile);
+        product.in = in + (ptrdiff_t)from * lanes;
+        product.out = sums + (ptrdiff_t)from * lanes;
+        s->kernels->winograd_product[blocks - 1][to - from](&product);
     }
 }
 
@@ -272,7 +270,7 @@ static void block_job(void *arg, size_t index, int thread)
     }
     for (int32_t p0 = 0; p0 < s->panels; p0 += s->sub_panels) {
         const int32_t p1 = p0 + s->sub_panels < s->panels ? p0 + s->sub_panels : s->panels;
-        for (size_t i = 0; i < POINTS; i++) {
+        for (size_t i = 0; i < (size_t)s->points; i++) {
             for (int32_t p = p0; p < p1; p++) {
                 multiply_point(s, call, p, i, in, count,
                                sums + (size_t)(2 * (p - p0)) * (size_t)s->most * lanes);
@@ -323,7 +321,7 @@ static void lean_panel_job(void *arg, size_t index, int thread)
         const ptrdiff_t ahead = left >= 2 * LEAN_CHANNELS ? (ptrdiff_t)(9 * width) * part : 0;
         s->kernels->winograd_weights(weights + (size_t)c * 9 * width, part, blocks, ahead, points,
                                      (ptrdiff_t)point);
-        for (size_t i = 0; i < POINTS; i++) {
+        for (size_t i = 0; i < (size_t)s->points; i++) {
             multiply(s, in + i * s->in_point + (size_t)c * (size_t)s->most, points + i * point,
                      part, blocks, r->count, c > 0, sums + i * s->m_point);
         }

@@ -1,15 +1,14 @@
-/* nn/cpu/cpu_winograd.h - what Winograd's F(4x4, 3x3) needs to know of a step; for cpu_winograd.c
- * and cpu_winograd_plan.c. */
+/* nn/cpu/cpu_winograd.h - what Winograd's F(4x4, 3x3) and F(6x6, 3x3) need to know of a step; for
+ * cpu_winograd.c and cpu_winograd_plan.c. */
 #ifndef SQ_NN_CPU_CPU_WINOGRAD_H
 #define SQ_NN_CPU_CPU_WINOGRAD_H
 
 #include "nn/cpu/cpu_kernels.h"
 
 enum {
-    SQ_WINOGRAD_POINTS = 36,
-    SQ_WINOGRAD_TILE = 4,                     /* outputs of a tile, along a side */
-    SQ_WINOGRAD_REACH = SQ_WINOGRAD_TILE + 2, /* inputs of a tile, along a side */
-    SQ_WINOGRAD_LEAN_CHANNELS = 64,           /* whose weights are transformed at a time */
+    SQ_WINOGRAD_REACH = 8, /* most inputs of a tile, along a side */
+    SQ_WINOGRAD_POINTS = SQ_WINOGRAD_REACH * SQ_WINOGRAD_REACH,
+    SQ_WINOGRAD_LEAN_CHANNELS = 64, /* whose weights are transformed at a time */
     SQ_WINOGRAD_PHASES = 4,
     SQ_WINOGRAD_SOURCES = 8
 };
@@ -35,10 +34,19 @@ typedef struct sq_winograd_source {
     int32_t height, width, shift;
 } sq_winograd_source;
 
+/** The ways: see cpu_winograd.c. */
+typedef enum sq_winograd_way {
+    SQ_WINOGRAD_4,      /* tiles of 4x4 */
+    SQ_WINOGRAD_4_LEAN, /* and weights transformed in a run */
+    SQ_WINOGRAD_6,      /* tiles of 6x6 */
+    SQ_WINOGRAD_WAYS
+} sq_winograd_way;
+
 typedef struct sq_winograd {
     const sq_cpu_kernels *kernels;
     sq_cpu_act act;
     bool lean;
+    int32_t tile, reach, points; /* outputs and inputs of a tile along a side; points of a tile */
     int32_t channels, height, width, out_height, out_width, batch;
     int32_t in_blocks, out_blocks;
     int32_t pad_y, pad_x;
@@ -59,8 +67,8 @@ typedef struct sq_winograd {
 } sq_winograd;
 
 /** Work it out for Conv, ConvTranspose and SqConvJoin. */
-SQUALL_MUST_USE squall_status sq_winograd_fill(const sq_step *step, bool lean, int threads,
-                                               sq_winograd *s, squall_error *err);
+SQUALL_MUST_USE squall_status sq_winograd_fill(const sq_step *step, sq_winograd_way way,
+                                               int threads, sq_winograd *s, squall_error *err);
 /** Why this step cannot be done so; NULL when it can. */
 const char *sq_winograd_problem(const sq_step *step);
 /** Points: [point][panel][channel][panel's outputs]; lean: [panel][channel][tap][panel's outputs].

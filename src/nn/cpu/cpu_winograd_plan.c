@@ -1,13 +1,13 @@
-/* nn/cpu/cpu_winograd_plan.c - Winograd's F(4x4, 3x3): which steps it takes, how their work is cut,
- * and their weights as they are multiplied. */
+/* nn/cpu/cpu_winograd_plan.c - Winograd's convolutions: which steps they take, how their work is
+ * cut, and their weights as they are multiplied. */
 #include "nn/cpu/cpu_winograd.h"
 
 #include <string.h>
 
-enum { POINTS = SQ_WINOGRAD_POINTS, TILE = SQ_WINOGRAD_TILE, LEAN_TILES = 112 };
+enum { LEAN_TILES = 112 };
 enum { MANY_KERNELS = 1 << 16 }; /* to pack: they are worth threads */
 
-/* Distances between points are made odd multiples of a cache line, so that the 36 points of a tile
+/* Distances between points are made odd multiples of a cache line, so that the points of a tile
  * do not fall into the same few sets of the cache. */
 enum { SKEW = 16 };
 
@@ -35,10 +35,11 @@ static int32_t block_tiles(const sq_winograd *s)
         return LEAN_TILES;
     }
     const size_t lanes = (size_t)s->kernels->lanes;
-    const size_t per_tile =
-        POINTS * sizeof(float) * lanes * ((size_t)s->in_blocks + 2 * (size_t)s->sub_panels);
+    const size_t per_tile = (size_t)s->points * sizeof(float) * lanes *
+                            ((size_t)s->in_blocks + 2 * (size_t)s->sub_panels);
     const size_t fit = cache_bytes / per_tile;
-    return fit < 28 ? (s->channels > 192 ? 84 : 28) : fit > 168 ? 168 : (int32_t)fit;
+    const int32_t beyond = s->channels <= 192 ? 28 : s->tile == 6 ? 42 : 84;
+    return fit < 28 ? beyond : fit > 168 ? 168 : (int32_t)fit;
 }
 
 static void share_tiles(sq_winograd *s, int threads)
@@ -79,10 +80,10 @@ static void fill_phases(const sq_step *step, const sq_window *w, sq_winograd *s)
                                  .kernel_y = kernel[0],
                                  .kernel_x = kernel[1]};
         /* The first point is the first tap alone, the last point the last. */
-        for (int32_t k = 0; k < POINTS; k++) {
-            const int32_t y = k / 6, x = k % 6;
-            p->zero[k] = (y == 0 && first[0] > 0) || (y == 5 && first[0] + taps[0] < 3) ||
-                         (x == 0 && first[1] > 0) || (x == 5 && first[1] + taps[1] < 3);
+        for (int32_t k = 0; k < s->points; k++) {
+            const int32_t last = s->reach - 1, y = k / s->reach, x = k % s->reach;
+            p->zero[k] = (y == 0 && first[0] > 0) || (y == last && first[0] + taps[0] < 3) ||
+                         (x == 0 && first[1] > 0) || (x == last && first[1] + taps[1] < 3);
         }
     }
 }
@@ -124,17 +125,17 @@ static void fill_sizes(sq_winograd *s, int threads)
     s->phase_panels = ceil_div(s->out_blocks, 2);
     s->panels = s->phase_panels * s->phase_count;
     s->sub_panels = s->lean ? 1 : s->channels > 192 ? (s->panels < 4 ? s->panels : 4) : 1;
-    s->tiles_x = ceil_div(s->phases[0].width, TILE);
-    s->tiles = s->tiles_x * ceil_div(s->phases[0].height, TILE);
+    s->tiles_x = ceil_div(s->phases[0].width, s->tile);
+    s->tiles = s->tiles_x * ceil_div(s->phases[0].height, s->tile);
     share_tiles(s, threads);
     s->in_point = skew((size_t)s->in_blocks * (size_t)s->most * cell);
     s->m_point = skew(2 * (size_t)s->sub_panels * (size_t)s->most * cell);
-    s->in_floats = POINTS * s->in_point;
-    s->m_floats = POINTS * s->m_point;
+    s->in_floats = (size_t)s->points * s->in_point;
+    s->m_floats = (size_t)s->points * s->m_point;
     s->lean_point = skew((size_t)SQ_WINOGRAD_LEAN_CHANNELS * 2 * cell);
-    s->weight_floats = s->lean ? POINTS * s->lean_point : 0;
+    s->weight_floats = s->lean ? (size_t)s->points * s->lean_point : 0;
     s->point = (size_t)s->channels * (size_t)s->out_blocks * (size_t)s->phase_count * cell;
-    s->bias = (s->lean ? 9u : (size_t)POINTS) * s->point;
+    s->bias = (s->lean ? 9u : (size_t)s->points) * s->point;
 }
 
 /* The step as a convolution of one input. */
@@ -150,8 +151,8 @@ static squall_status view_of(const sq_step *step, sq_conv_join *join, const sq_s
     return SQUALL_OK;
 }
 
-squall_status sq_winograd_fill(const sq_step *step, bool lean, int threads, sq_winograd *s,
-                               squall_error *err)
+squall_status sq_winograd_fill(const sq_step *step, sq_winograd_way way, int threads,
+                               sq_winograd *s, squall_error *err)
 {
     sq_window w;
     sq_conv_join join;
@@ -161,7 +162,10 @@ squall_status sq_winograd_fill(const sq_step *step, bool lean, int threads, sq_w
     memset(s, 0, sizeof *s);
     s->kernels = sq_cpu_pick();
     s->act = sq_cpu_step_act(step);
-    s->lean = lean;
+    s->lean = way == SQ_WINOGRAD_4_LEAN;
+    s->tile = way == SQ_WINOGRAD_6 ? 6 : 4;
+    s->reach = s->tile + 2;
+    s->points = s->reach * s->reach;
     s->batch = (int32_t)view->in[0].dims[0];
     s->channels = (int32_t)view->in[0].dims[1];
     s->height = (int32_t)w.in[0];
@@ -273,8 +277,16 @@ const char *sq_winograd_problem(const sq_step *step)
     return problem == NULL && step->op == SQ_OP_SqConvJoin ? sources_problem(step) : problem;
 }
 
+/* Weights beyond what a layer can keep of the third-level cache come from main memory. */
+static double read_cost(double bytes)
+{
+    const double kept = 12e6;
+    return bytes / 2e10 + (bytes > kept ? (bytes - kept) / 5e9 : 0.0);
+}
+
 /* Products at four fifths of 256 flops a nanosecond, transforms by vectors of what they touch,
- * weights read from beyond the cache. */
+ * weights read from beyond the cache; the lean way transforms weights for each block of tiles and
+ * reads all tiles once more for each panel. */
 double sq_winograd_cost(const sq_winograd *s)
 {
     const double tiles = (double)s->tiles * (double)s->batch;
@@ -282,39 +294,51 @@ double sq_winograd_cost(const sq_winograd *s)
                  outputs = (double)s->out_blocks * s->kernels->lanes;
     double points = 0;
     for (int32_t p = 0; p < s->phase_count; p++) {
-        for (int32_t i = 0; i < POINTS; i++) {
+        for (int32_t i = 0; i < s->points; i++) {
             points += s->phases[p].zero[i] ? 0 : 1;
         }
     }
     const double flops = 2.0 * points * tiles * channels * outputs;
-    const double in = tiles * (double)s->in_blocks;
-    const double out = tiles * (double)s->out_blocks * (double)s->phase_count;
-    const double transforms =
-        s->lean ? 60e-9 * channels * (double)s->out_blocks * (double)s->blocks * (double)s->batch
-                : 0.0;
-    const double read = s->lean ? 0.0 : 4.0 * points * channels * outputs / 2e10;
-    return flops / 2e11 + 60e-9 * in + 50e-9 * out + transforms + read;
+    const double in = tiles * (double)s->in_blocks * (s->tile == 6 ? 140e-9 : 60e-9);
+    const double out =
+        tiles * (double)s->out_blocks * (double)s->phase_count * (s->tile == 6 ? 140e-9 : 50e-9);
+    const double weights =
+        s->lean ? 60e-9 * channels * (double)s->out_blocks * (double)s->blocks * (double)s->batch +
+                      20e-9 * tiles * (double)s->in_blocks * (double)s->panels
+                : read_cost(4.0 * points * channels * outputs);
+    return flops / 2e11 + in + out + weights;
 }
 
-/* The 36 points of one 3x3 kernel, in double. */
-static void transform_kernel(const float *kernel, double *to)
+/* G of cpu_template_winograd.h. */
+static const double weights_4[6][3] = {{1, 0, 0},
+                                       {1 / 3.0, 1 / 3.0, 1 / 3.0},
+                                       {-1 / 3.0, 1 / 3.0, -1 / 3.0},
+                                       {-16 / 15.0, -8 / 15.0, -4 / 15.0},
+                                       {1 / 15.0, -2 / 15.0, 4 / 15.0},
+                                       {0, 0, 1}};
+static const double weights_6[8][3] = {{1, 0, 0},
+                                       {-2 / 9.0, -2 / 9.0, -2 / 9.0},
+                                       {-2 / 9.0, 2 / 9.0, -2 / 9.0},
+                                       {1 / 90.0, 2 / 90.0, 4 / 90.0},
+                                       {1 / 90.0, -2 / 90.0, 4 / 90.0},
+                                       {32 / 45.0, 16 / 45.0, 8 / 45.0},
+                                       {32 / 45.0, -16 / 45.0, 8 / 45.0},
+                                       {0, 0, 1}};
+
+/* The points of one 3x3 kernel, in double. */
+static void transform_kernel(const sq_winograd *s, const float *kernel, double *to)
 {
-    static const double g[6][3] = {{1, 0, 0},
-                                   {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                   {-1 / 3.0, 1 / 3.0, -1 / 3.0},
-                                   {-16 / 15.0, -8 / 15.0, -4 / 15.0},
-                                   {1 / 15.0, -2 / 15.0, 4 / 15.0},
-                                   {0, 0, 1}};
-    double half[6][3];
-    for (int i = 0; i < 6; i++) {
+    const double(*g)[3] = s->tile == 6 ? weights_6 : weights_4;
+    double half[SQ_WINOGRAD_REACH][3] = {{0}};
+    for (int i = 0; i < s->reach; i++) {
         for (int x = 0; x < 3; x++) {
             half[i][x] = g[i][0] * (double)kernel[x] + g[i][1] * (double)kernel[3 + x] +
                          g[i][2] * (double)kernel[6 + x];
         }
     }
-    for (int i = 0; i < POINTS; i++) {
-        const double *row = half[i / 6];
-        to[i] = row[0] * g[i % 6][0] + row[1] * g[i % 6][1] + row[2] * g[i % 6][2];
+    for (int i = 0; i < s->points; i++) {
+        const double *row = half[i / s->reach], *column = g[i % s->reach];
+        to[i] = row[0] * column[0] + row[1] * column[1] + row[2] * column[2];
     }
 }
 
@@ -351,7 +375,7 @@ static void pack_channel(const sq_step *step, const sq_winograd *s, int32_t pane
     const size_t start = sq_winograd_panel_start(s, panel);
     for (int32_t i = 0; i < width && first + i < outputs; i++) {
         float kernel[9];
-        double points[POINTS];
+        double points[SQ_WINOGRAD_POINTS];
         kernel_of(step, s, phase, first + i, c, kernel);
         if (s->lean) {
             for (int32_t t = 0; t < 9; t++) {
@@ -359,8 +383,8 @@ static void pack_channel(const sq_step *step, const sq_winograd *s, int32_t pane
             }
             continue;
         }
-        transform_kernel(kernel, points);
-        for (int32_t p = 0; p < POINTS; p++) {
+        transform_kernel(s, kernel, points);
+        for (int32_t p = 0; p < s->points; p++) {
             to[(size_t)p * s->point + start + (size_t)(c * width + i)] = (float)points[p];
         }
     }

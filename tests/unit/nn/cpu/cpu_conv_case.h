@@ -68,23 +68,55 @@ static inline void expect_conv(problem *p, const conv_case *c, const sq_cpu_act 
     }
 }
 
-/* What Winograd's F(4x4, 3x3) may be off by: its rounding bound. Each result is a sum of products
- * of sums; with absolute values in the place of all factors the same sum bounds every term, and no
- * path from a number to a result has more roundings than the channels and what the three transforms
- * take: 8 for the input, 10 for the weights, 8 for the output, in two dimensions each. */
-static const double abs_input[6][6] = {{1, 1.5, 2, 1.5, 1, 0}, {0, 1, 0.5, 2.5, 1, 0},
-                                       {0, 1, 2.5, 0.5, 1, 0}, {0, 2, 1, 2, 1, 0},
-                                       {0, 0.5, 1, 0.5, 1, 0}, {0, 1, 1.5, 2, 1.5, 1}};
-static const double abs_weights[6][3] = {{1, 0, 0},
-                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                         {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                         {16 / 15.0, 8 / 15.0, 4 / 15.0},
-                                         {1 / 15.0, 2 / 15.0, 4 / 15.0},
-                                         {0, 0, 1}};
-static const double abs_output[4][6] = {{1, 1, 1, 1, 1, 0},
-                                        {0, 1, 1, 0.5, 2, 0},
-                                        {0, 1, 1, 0.25, 4, 0},
-                                        {0, 1, 1, 0.125, 8, 1}};
+/* What Winograd's way may be off by: its rounding bound. Each result is a sum of products of sums;
+ * with absolute values in the place of all factors the same sum bounds every term, and no path from
+ * a number to a result has more roundings than the channels and what the three transforms take: 8
+ * for the input, 10 for the weights, 8 for the output, in two dimensions each. */
+typedef struct winograd_case {
+    int64_t tile, reach;
+    double input[8][8], weights[8][3], output[6][8]; /* absolute values of B', G and A' */
+} winograd_case;
+
+static const winograd_case winograd_cases[2] = {
+    {4,
+     6,
+     {{1, 1.5, 2, 1.5, 1, 0},
+      {0, 1, 0.5, 2.5, 1, 0},
+      {0, 1, 2.5, 0.5, 1, 0},
+      {0, 2, 1, 2, 1, 0},
+      {0, 0.5, 1, 0.5, 1, 0},
+      {0, 1, 1.5, 2, 1.5, 1}},
+     {{1, 0, 0},
+      {1 / 3.0, 1 / 3.0, 1 / 3.0},
+      {1 / 3.0, 1 / 3.0, 1 / 3.0},
+      {16 / 15.0, 8 / 15.0, 4 / 15.0},
+      {1 / 15.0, 2 / 15.0, 4 / 15.0},
+      {0, 0, 1}},
+     {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 0.5, 2, 0}, {0, 1, 1, 0.25, 4, 0}, {0, 1, 1, 0.125, 8, 1}}},
+    {6,
+     8,
+     {{1, 0, 5.25, 0, 5.25, 0, 1, 0},
+      {0, 1, 1, 4.25, 4.25, 1, 1, 0},
+      {0, 1, 1, 4.25, 4.25, 1, 1, 0},
+      {0, 0.5, 0.25, 2.5, 1.25, 2, 1, 0},
+      {0, 0.5, 0.25, 2.5, 1.25, 2, 1, 0},
+      {0, 2, 4, 2.5, 5, 0.5, 1, 0},
+      {0, 2, 4, 2.5, 5, 0.5, 1, 0},
+      {0, 1, 0, 5.25, 0, 5.25, 0, 1}},
+     {{1, 0, 0},
+      {2 / 9.0, 2 / 9.0, 2 / 9.0},
+      {2 / 9.0, 2 / 9.0, 2 / 9.0},
+      {1 / 90.0, 1 / 45.0, 2 / 45.0},
+      {1 / 90.0, 1 / 45.0, 2 / 45.0},
+      {32 / 45.0, 16 / 45.0, 8 / 45.0},
+      {32 / 45.0, 16 / 45.0, 8 / 45.0},
+      {0, 0, 1}},
+     {{1, 1, 1, 1, 1, 1, 1, 0},
+      {0, 1, 1, 2, 2, 0.5, 0.5, 0},
+      {0, 1, 1, 4, 4, 0.25, 0.25, 0},
+      {0, 1, 1, 8, 8, 0.125, 0.125, 0},
+      {0, 1, 1, 16, 16, 0.0625, 0.0625, 0},
+      {0, 1, 1, 32, 32, 0.03125, 0.03125, 1}}}};
 
 /* Tap `j` of the 3x3 that gives output (y, x): of a transposed convolution of stride 2 those of its
  * remainder, around input (y / 2, x / 2). */
@@ -98,57 +130,78 @@ static inline double tap_of(const problem *p, const conv_case *c, int64_t k, int
                       x % 2 + c->pads[1] - 2 * (j % 3 - 1));
 }
 
-/* Sums of absolute values at the 36 points, of the tile of one output channel that begins at (y, x)
- * of the image. */
-static inline void bound_points(const problem *p, const conv_case *c, int64_t n, int64_t k,
-                                int64_t y, int64_t x, double points[6][6])
+/* The absolute sum of one input channel at point (py, px) of the tile whose first cell is (y, x).
+ */
+static inline double bound_input(const winograd_case *w, const squall_tensor *in, int64_t n,
+                                 int64_t ch, int64_t y, int64_t x, int64_t py, int64_t px)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < w->reach * w->reach; j++) {
+        const int64_t row = j / w->reach, column = j % w->reach;
+        sum += w->input[py][row] * w->input[px][column] *
+               fabs((double)at(in, n, ch, y + row, x + column));
+    }
+    return sum;
+}
+
+/* Sums of absolute values at the points of the tile of one output channel that begins at (y, x) of
+ * the image. */
+static inline void bound_points(const problem *p, const conv_case *c, const winograd_case *w,
+                                int64_t n, int64_t k, int64_t y, int64_t x, double points[8][8])
 {
     const bool transposed = p->step.op == SQ_OP_ConvTranspose;
     const int64_t top = transposed ? y / 2 - 1 : y - c->pads[0];
     const int64_t left = transposed ? x / 2 - 1 : x - c->pads[1];
-    memset(points, 0, 36 * sizeof(double));
+    memset(points, 0, 64 * sizeof(double));
     for (int64_t ch = 0; ch < c->channels; ch++) {
-        for (int64_t i = 0; i < 36; i++) {
-            double input = 0, weight = 0;
-            for (int64_t j = 0; j < 36; j++) {
-                input += abs_input[i / 6][j / 6] * abs_input[i % 6][j % 6] *
-                         fabs((double)at(&p->in[0], n, ch, top + j / 6, left + j % 6));
-            }
+        for (int64_t i = 0; i < w->reach * w->reach; i++) {
+            const int64_t py = i / w->reach, px = i % w->reach;
+            double weight = 0;
             for (int64_t j = 0; j < 9; j++) {
-                weight += abs_weights[i / 6][j / 3] * abs_weights[i % 6][j % 3] *
+                weight += w->weights[py][j / 3] * w->weights[px][j % 3] *
                           fabs(tap_of(p, c, k, ch, y, x, j));
             }
-            points[i / 6][i % 6] += input * weight;
+            points[py][px] += bound_input(w, &p->in[0], n, ch, top, left, py, px) * weight;
         }
     }
 }
 
-static inline void allow_winograd(problem *p, const conv_case *c, const sq_cpu_act *act)
+static inline double *allow_tiles(const problem *p, const conv_case *c, const sq_cpu_act *act,
+                                  const winograd_case *w)
 {
     const int64_t *dims = p->out[0].dims;
     const double roundings = (double)c->channels + 2 * (8 + 10 + 8) + 2;
     const int64_t step = p->step.op == SQ_OP_ConvTranspose ? 2 : 1;
-    p->allowed_winograd = calloc(squall_tensor_count(&p->out[0]), sizeof(double));
-    assert_non_null(p->allowed_winograd);
+    double *allowed = calloc(squall_tensor_count(&p->out[0]), sizeof(double));
+    assert_non_null(allowed);
     for (int64_t i = 0; i < (int64_t)squall_tensor_count(&p->out[0]); i++) {
         const int64_t x = i % dims[3], y = i / dims[3] % dims[2];
         const int64_t k = i / (dims[3] * dims[2]) % dims[1], n = i / (dims[3] * dims[2]) / dims[1];
-        double points[6][6], magnitude = fabs(bias_of(p, k));
-        if (x % (4 * step) >= step || y % (4 * step) >= step) {
+        double points[8][8];
+        if (x % (w->tile * step) >= step || y % (w->tile * step) >= step) {
             continue; /* not the first pixel of a tile */
         }
-        bound_points(p, c, n, k, y, x, points);
-        for (int64_t t = 0; t < 16; t++) {
-            const int64_t yy = y + t / 4 * step, xx = x + t % 4 * step;
-            double sum = magnitude;
-            for (int64_t j = 0; j < 36; j++) {
-                sum += abs_output[t / 4][j / 6] * abs_output[t % 4][j % 6] * points[j / 6][j % 6];
+        bound_points(p, c, w, n, k, y, x, points);
+        for (int64_t t = 0; t < w->tile * w->tile; t++) {
+            const int64_t yy = y + t / w->tile * step, xx = x + t % w->tile * step;
+            double sum = fabs(bias_of(p, k));
+            for (int64_t j = 0; j < w->reach * w->reach; j++) {
+                sum += w->output[t / w->tile][j / w->reach] * w->output[t % w->tile][j % w->reach] *
+                       points[j / w->reach][j % w->reach];
             }
             if (yy < dims[2] && xx < dims[3]) {
                 const int64_t o = ((n * dims[1] + k) * dims[2] + yy) * dims[3] + xx;
-                p->allowed_winograd[o] = act_allowed(act, p->want[0][o], roundings * UNIT * sum);
+                allowed[o] = act_allowed(act, p->want[0][o], roundings * UNIT * sum);
             }
         }
+    }
+    return allowed;
+}
+
+static inline void allow_winograd(problem *p, const conv_case *c, const sq_cpu_act *act)
+{
+    for (int i = 0; i < 2; i++) {
+        p->allowed_winograd[i] = allow_tiles(p, c, act, &winograd_cases[i]);
     }
 }
 

@@ -19,7 +19,7 @@ typedef struct problem {
     bool constant[MAX_OPERANDS];                       /* inputs known when planning */
     double *want[MAX_OPERANDS];                        /* owned, of each output */
     double *allowed[MAX_OPERANDS];                     /* owned; NULL: the same bits */
-    double *allowed_winograd;                          /* owned; of output 0, by that tactic */
+    double *allowed_winograd[2]; /* owned; of output 0, by that tactic with tiles of 4 and of 6 */
     uint32_t seed;
     unsigned tactics_seen;
 } problem;
@@ -44,7 +44,8 @@ static inline void problem_close(problem *p)
         free(p->want[i]);
         free(p->allowed[i]);
     }
-    free(p->allowed_winograd);
+    free(p->allowed_winograd[0]);
+    free(p->allowed_winograd[1]);
     sq_attrs_free(&p->attrs);
 }
 
@@ -165,6 +166,7 @@ static inline void check_outputs(const problem *p, const sq_tactic *tactic,
                                  const squall_tensor *got, int threads)
 {
     const bool winograd = strstr(tactic->name, "winograd") != NULL;
+    const double *by_winograd = p->allowed_winograd[strstr(tactic->name, "winograd6") != NULL];
     for (uint32_t k = 0; k < p->step.out_count; k++) {
         if (p->out[k].dtype == SQUALL_DTYPE_NONE) {
             continue; /* nobody wants it */
@@ -172,8 +174,7 @@ static inline void check_outputs(const problem *p, const sq_tactic *tactic,
         const size_t count = squall_tensor_count(&p->out[k]);
         const size_t floats =
             got[k].dtype == SQUALL_F32 ? squall_tensor_bytes(&got[k]) / sizeof(float) : 0;
-        const double *allowed =
-            winograd && p->allowed_winograd != NULL ? p->allowed_winograd : p->allowed[k];
+        const double *allowed = winograd && by_winograd != NULL ? by_winograd : p->allowed[k];
         for (size_t i = 0; i < floats; i++) {
             assert_true(isfinite(((const float *)got[k].data)[i]));
         }

@@ -79,8 +79,8 @@ static void expect_join(problem *p, const join_case *c, const sq_cpu_act *act)
     const size_t bytes = squall_tensor_count(&q.out[0]) * sizeof(double);
     memcpy(p->want[0], q.want[0], bytes);
     memcpy(p->allowed[0], q.allowed[0], bytes);
-    p->allowed_winograd = q.allowed_winograd;
-    q.allowed_winograd = NULL;
+    memcpy(p->allowed_winograd, q.allowed_winograd, sizeof p->allowed_winograd);
+    memset(q.allowed_winograd, 0, sizeof q.allowed_winograd);
     problem_close(&q);
 }
 
