@@ -28,7 +28,19 @@ static int run(int argc, char **argv)
         {.name = "note",
          .argument = "TEXT",
          .text = &want.note,
-         .help = "approve: one line for the ledger"},
+         .help = "approve, abort: one line about why"},
+        {.name = "socket",
+         .argument = "PATH",
+         .text = &want.socket,
+         .help = "Unix socket of the service (its listen = unix:PATH)"},
+        {.name = "steps",
+         .argument = "STEP,...",
+         .text = &want.steps,
+         .help =
+             "start: shadow:CYCLES, regions:A+B:CYCLES, weight:PERCENT:CYCLES, pause[:SECONDS]"},
+        {.name = "full",
+         .flag = &want.full,
+         .help = "promote: into service at once, past all steps"},
         {.name = "json", .flag = &want.json, .help = "print JSON"},
     };
     if (!cli_parse(&cli_release, options, sizeof options / sizeof options[0], argc, argv, &rest,
@@ -37,7 +49,15 @@ static int run(int argc, char **argv)
     }
     code = cli_release_offline(&want, &rest);
     if (code < 0) {
-        fprintf(stderr, "squall release: the verbs are log show, log verify, approve\n");
+        static const char *const verbs[] = {"start", "status", "pause",  "promote",
+                                            "abort", "undo",   "history"};
+        for (size_t i = 0; i < sizeof verbs / sizeof verbs[0] && rest.count > 0; i++) {
+            code = strcmp(verbs[i], rest.items[0]) == 0 ? cli_release_online(&want, &rest) : code;
+        }
+    }
+    if (code < 0) {
+        fprintf(stderr, "squall release: the verbs are start, status, pause, promote, abort, undo, "
+                        "history, approve, log show, log verify\n");
         code = CLI_USAGE;
     }
     cli_list_free(&rest);
@@ -46,9 +66,13 @@ static int run(int argc, char **argv)
 
 const cli_command cli_release = {
     .name = "release",
-    .arguments = "log show|log verify|approve NAME VERSION",
-    .summary = "approve versions for release; the signed ledger of all that was done",
-    .details = "log verify holds every line of the ledger against its hash, its key and the line\n"
-               "before it, without any service. docs/releases.md.",
+    .arguments = "VERB [ENGINE [VERSION]]",
+    .summary = "bring a version into service: on trial, judged, promoted or rolled back",
+    .details =
+        "start ENGINE [VERSION], status [ENGINE], pause, promote, abort ENGINE, undo ENGINE\n"
+        "[VERSION] and history [ENGINE] are asked of a service on its --socket.\n"
+        "approve NAME VERSION and log show|verify work on the repository alone.\n"
+        "log verify holds every line of the ledger against its hash, its key and the line\n"
+        "before it, without any service. docs/releases.md.",
     .run = run,
 };

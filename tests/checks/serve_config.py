@@ -34,7 +34,7 @@ def mistakes(folder):
         (good + "[region a/b]\nradar = radar\n", "7: [region a/b]: its name must be letters"),
         (good + "[region x]\n", "7: [region x] radar: must be given"),
         (good + "[zone x]\nradar = radar\n", "7: [zone x]: no such section"),
-        (good + "[engine e]\n", "7: [engine e] file: must be given"),
+        (good + "[engine e]\n", "7: [engine e] file: either file or model must be given"),
         (good + "[source s]\nsettle_ms = 5\n", "7: [source s]: has neither watch, replay nor push"),
         (good + "[key k]\nhash = 12\n", "7: [key k] hash: must be 64 hexadecimal digits"),
         (good + "[limits]\nanonymous = root\n", "8: [limits] anonymous: 'root' is none of: none read infer"),

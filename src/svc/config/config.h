@@ -74,10 +74,28 @@ typedef struct sq_config_engine {
     int32_t line;
     char name[SQ_CONFIG_NAME];
     char file[SQ_CONFIG_TEXT], trusted_keys[SQ_CONFIG_TEXT];
+    char model[SQ_CONFIG_NAME]; /* of the repository of [release], instead of `file` */
+    int32_t version;            /* of the model; set by svc/release, together with `file` */
     char batch[SQ_CONFIG_NAME]; /* requests of one run, numbers with commas */
     double queue_delay_ms;
     int32_t queue, instances, threads, batch_mb;
 } sq_config_engine;
+
+/** [release]: where new versions of engines come from, and how they come into service. */
+typedef struct sq_config_release {
+    char repository[SQ_CONFIG_TEXT], roots[SQ_CONFIG_TEXT], key[SQ_CONFIG_TEXT];
+    char steps[SQ_CONFIG_TEXT];
+    double min_psnr_db, max_latency_ratio, latency_slack_ms, max_memory_ratio, max_csi_loss;
+    int32_t max_failures, least_events, patience_s;
+} sq_config_release;
+
+/** A version of an engine on trial: set by svc/release, stands in no file. */
+typedef struct sq_config_trial {
+    char file[SQ_CONFIG_TEXT]; /* empty: there is none */
+    int32_t version;
+    int32_t weight;               /* per cent of cycles that it answers */
+    char regions[SQ_CONFIG_TEXT]; /* and those where it answers all, with commas */
+} sq_config_trial;
 
 /** [region NAME] */
 typedef struct sq_config_region {
@@ -113,11 +131,13 @@ typedef struct sq_config {
     sq_config_limits limits;
     sq_config_retention retention;
     sq_config_replay replay;
+    sq_config_release release;
     sq_config_key *keys; /* owned, as all below */
     sq_config_source *sources;
     sq_config_engine *engines;
     sq_config_region *regions;
     sq_config_location *locations;
+    sq_config_trial *trials; /* [engine_count], or NULL */
     size_t key_count, source_count, engine_count, region_count, location_count;
 } sq_config;
 
@@ -135,6 +155,10 @@ SQUALL_MUST_USE squall_status sq_config_parse(const char *text, size_t length, c
                                               sq_config **out, squall_notes *problems,
                                               squall_error *err);
 void sq_config_destroy(sq_config **config);
+/** A copy, given; NULL without memory. */
+sq_config *sq_config_copy(const sq_config *config);
+/** Make `trials` where they are not, and empty them; false without memory. */
+bool sq_config_make_trials(sq_config *config);
 
 /** Whether two sections say the same, wherever they stand. */
 bool sq_config_region_equal(const sq_config_region *a, const sq_config_region *b);

@@ -180,6 +180,21 @@ static void check_engine(const sq_config *config, const sq_config_engine *engine
     }
 }
 
+static void check_origin(const sq_config *config, const sq_config_engine *engine,
+                         squall_notes *problems)
+{
+    char section[SQ_CONFIG_NAME + 16];
+    snprintf(section, sizeof section, "engine %s", engine->name);
+    if ((engine->file[0] == '\0') == (engine->model[0] == '\0')) {
+        sq_config_problem(problems, config, engine->line, section, "file",
+                          "either file or model must be given");
+    } else if (engine->model[0] != '\0' &&
+               (config->release.repository[0] == '\0' || config->release.roots[0] == '\0')) {
+        sq_config_problem(problems, config, engine->line, section, "model",
+                          "needs repository and roots in [release]");
+    }
+}
+
 void sq_config_check(const sq_config *config, squall_notes *problems)
 {
     unsigned char hash[32];
@@ -192,6 +207,7 @@ void sq_config_check(const sq_config *config, squall_notes *problems)
     }
     for (size_t i = 0; i < config->engine_count; i++) {
         check_engine(config, &config->engines[i], problems);
+        check_origin(config, &config->engines[i], problems);
     }
     for (size_t i = 0; i < config->key_count; i++) {
         const sq_config_key *key = &config->keys[i];

@@ -227,9 +227,10 @@ static void begin_section(reader *r, const char *name)
             return;
         }
     }
-    problem(r, "",
-            "no such section; there are server, limits, retention, replay, key NAME, source "
-            "NAME, engine NAME, region NAME, location NAME");
+    problem(
+        r, "",
+        "no such section; there are server, limits, retention, replay, release, key NAME, source "
+        "NAME, engine NAME, region NAME, location NAME");
 }
 
 /* libinih tells of a section only when a key follows; a section without one counts, too. */
@@ -363,6 +364,7 @@ void sq_config_destroy(sq_config **config)
     sq_free((*config)->engines);
     sq_free((*config)->regions);
     sq_free((*config)->locations);
+    sq_free((*config)->trials);
     sq_free(*config);
     *config = NULL;
 }

@@ -119,7 +119,9 @@ static const sq_config_row source_rows[] = {
     REAL(source, max_rate_mm_h, 0, 100000, "150", "mm/h", "rain rates are cut to this; 0: never"),
 };
 static const sq_config_row engine_rows[] = {
-    TEXT(engine, file, NULL, "", "engine file (`squall build`)"),
+    TEXT(engine, file, "", "", "engine file (`squall build`); either this or `model`"),
+    TEXT(engine, model, "", "",
+         "model of the repository of `[release]`: the version that was promoted last is used"),
     TEXT(engine, trusted_keys, "", "",
          "file of public keys, one of which must have signed it; empty: any engine will do"),
     TEXT(engine, batch, "", "",
@@ -176,6 +178,29 @@ static const sq_config_row location_rows[] = {
     REAL(location, lon, -180, 180, NULL, "degrees", "longitude, WGS 84"),
     REAL(location, lat, -90, 90, NULL, "degrees", "latitude, WGS 84"),
 };
+static const sq_config_row release_rows[] = {
+    TEXT(release, repository, "", "", "model repository (`squall model`)"),
+    TEXT(release, roots, "", "", "root keys that its keyring is signed by"),
+    TEXT(release, key, "", "",
+         "secret key of role `operate`, by which the ledger is written; empty: it is not"),
+    TEXT(release, steps, "shadow:3,weight:25:3,weight:50:3", "",
+         "steps of a rollout: `shadow:CYCLES`, `regions:A+B:CYCLES`, `weight:PERCENT:CYCLES`, "
+         "`pause[:SECONDS]`"),
+    REAL(release, min_psnr_db, -100, 200, "15", "dB",
+         "a candidate further from the version in service than this, on any frame, fails"),
+    REAL(release, max_latency_ratio, 0.1, 1000, "1.5", "",
+         "P50 of its runs against that of the version in service; twice that for P99"),
+    REAL(release, latency_slack_ms, 0, 600000, "20", "ms", "that much more is always allowed"),
+    REAL(release, max_memory_ratio, 0.1, 1000, "2", "", "its weights and planned memory likewise"),
+    INT(release, max_failures, 0, 100000, "0", "", "failed runs in a step that are allowed"),
+    REAL(release, max_csi_loss, 0, 1, "0.02", "",
+         "CSI at 1 mm/h, by radar frames that came later, may be so much lower"),
+    INT(release, least_events, 0, 1000000000, "1000", "cells",
+        "wet cells that were observed before skill is judged: with fewer a step is Inconclusive. "
+        "0: skill does not count"),
+    INT(release, patience_s, 0, 8640000, "21600", "s",
+        "a step that is Inconclusive for so long pauses"),
+};
 /* clang-format on */
 
 #define ROWS(rows) rows, sizeof(rows) / sizeof(rows)[0]
@@ -195,6 +220,7 @@ const sq_config_section sq_config_sections[] = {
     ONE(limits, "What callers may do, and how often."),
     ONE(retention, "How long things are kept on disk."),
     ONE(replay, "A finished sequence played as if it came now."),
+    ONE(release, "Where new versions of engines come from, and how they come into service."),
     MANY(key, "A caller with a key. Keys themselves stand nowhere, only their hashes."),
     MANY(source, "Where files come from."),
     MANY(engine, "A compiled network."),

@@ -66,6 +66,7 @@ typedef struct sq_snapshot {
     int64_t issue_time, made_time; /* by the service's clock */
     squall_method method;
     char model[64], engine[SQ_CONFIG_NAME]; /* empty without */
+    int32_t version;                        /* of the engine, in its repository; 0 without */
     char quality[256];
     double quality_index;
     bool complete; /* every source was there when it started */
@@ -123,9 +124,10 @@ size_t sq_region_instances(sq_region *region, sq_snapshot **out, size_t room);
 typedef struct sq_world {
     atomic_size_t refs;
     sq_config *config;
-    sq_region **regions;      /* [config->region_count], in its order */
-    struct sq_feed **feeds;   /* [config->source_count] */
-    struct sq_model **models; /* [config->engine_count] */
+    sq_region **regions;          /* [config->region_count], in its order */
+    struct sq_feed **feeds;       /* [config->source_count] */
+    struct sq_model **models;     /* [config->engine_count] */
+    struct sq_model **candidates; /* [config->engine_count]; versions on trial, NULL without */
 } sq_world;
 
 void sq_world_drop(sq_world **world);
@@ -134,11 +136,30 @@ sq_region *sq_world_region(const sq_world *world, const char *name);
 
 /* ---------------------------------------------------------------- the works */
 
-/** What a cycle tells its owner; called on a thread of the works. */
+/** What became of one version of an engine in a trial. */
+typedef struct sq_tried {
+    bool asked, made;
+    double seconds;        /* of its run */
+    char reason[200];      /* why it made none */
+    sq_snapshot *snapshot; /* borrowed; NULL without */
+} sq_tried;
+
+/** A cycle that two versions of an engine ran on the same frames: [0] the one in service, [1] the
+ * candidate. Texts are borrowed. */
+typedef struct sq_trial {
+    const char *region, *engine;
+    sq_tried versions[2];
+    double psnr_db; /* of the candidate against the one in service; NaN without */
+} sq_trial;
+
+/** What a cycle tells its owner; called on a thread of the works. Members may be NULL. */
 typedef struct sq_cycle_listener {
     void *owner;
     void (*published)(void *owner, const sq_snapshot *snapshot);
     void (*missing)(void *owner, const char *region, int64_t time);
+    void (*tried)(void *owner, const sq_trial *trial);
+    /* A radar frame that forecasts are scored by. */
+    void (*seen)(void *owner, const char *region, sq_layer *layer);
 } sq_cycle_listener;
 
 typedef struct sq_cycle sq_cycle;
@@ -162,6 +183,10 @@ void sq_cycle_close(sq_cycle **cycle, double wait_s);
  * before stay as they are. On failure everything stays. */
 SQUALL_MUST_USE squall_status sq_cycle_reload(sq_cycle *cycle, sq_config *config,
                                               squall_error *err);
+/** Let the candidate of `engine` run once on what every region has now: its memory is made, and one
+ * that cannot run says so. @return that of its run. */
+SQUALL_MUST_USE squall_status sq_cycle_warm(sq_cycle *cycle, sq_world *world, const char *engine,
+                                            squall_error *err);
 /** The world as it is now, kept for the caller (sq_world_drop). */
 sq_world *sq_cycle_world(sq_cycle *cycle);
 /** The service's clock, Unix seconds: the system's, or that of the replay. */

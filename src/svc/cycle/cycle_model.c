@@ -24,6 +24,10 @@ static squall_status open_engine(sq_model *model, squall_notes *notes, squall_er
 {
     squall_engine_options options;
     squall_nowcaster *nowcaster = NULL;
+    if (model->config.file[0] == '\0') {
+        return sq_fail(err, SQUALL_E_NO_DATA, model->config.name,
+                       "no version of it is in service yet; squall release start brings one");
+    }
     squall_engine_options_init(&options);
     options.trusted_keys =
         model->config.trusted_keys[0] != '\0' ? model->config.trusted_keys : NULL;

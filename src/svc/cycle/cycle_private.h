@@ -108,6 +108,8 @@ struct sq_region {
 };
 
 sq_region *sq_region_create(const sq_config_region *config, int32_t reach_s);
+/** Frames are kept for at least so long from now on. */
+void sq_region_reach(sq_region *region, int32_t reach_s);
 sq_region *sq_region_keep(sq_region *region);
 void sq_region_drop(sq_region **region);
 /** Forget frames and forecasts: time began anew. */
@@ -273,5 +275,45 @@ void sq_cycle_replay_step(sq_cycle *cycle, sq_world *world);
 void sq_cycle_add_metrics(sq_cycle *cycle);
 /** Set what is a state, not an event: ages, queues. */
 void sq_cycle_set_metrics(sq_cycle *cycle, const sq_world *world);
+
+/* ---------------------------------------------------------------- one run */
+
+/** One cycle's materials; frames and layers are kept until its end. */
+typedef struct sq_run {
+    sq_cycle *cycle;
+    const sq_world *world;
+    sq_region *region;
+    unsigned epoch;
+    double start_s, dirty_since_s, arrived_s;
+    bool complete;
+    sq_reel radar, extras[SQ_EXTRAS]; /* kept copies */
+    size_t observed_count;
+    sq_layer *observed[SQ_REGION_FRAMES];
+    squall_notes *notes;
+    const sq_model *model; /* that made the forecast; NULL for none */
+    char model_name[64];
+    squall_forecast *forecast;
+    sq_snapshot *snapshot;
+    bool trial_on; /* two versions of an engine: [0] in service, [1] candidate */
+    size_t trial_engine;
+    sq_tried tried[2];
+} sq_run;
+
+/** Run `model` (NULL: none); the forecast goes to `*out`. */
+SQUALL_MUST_USE squall_status sq_run_model(sq_run *run, sq_model *model, squall_method method,
+                                           squall_forecast **out, squall_error *err);
+/** Make run->snapshot of run->forecast. */
+SQUALL_MUST_USE squall_status sq_run_snapshot(sq_run *run, squall_error *err);
+/** One run on the region's frames, of which nothing is kept but the memory that it made. Whether it
+ * falls back does not matter here: the trial counts that. */
+SQUALL_MUST_USE squall_status sq_run_warm(sq_cycle *cycle, const sq_world *world, sq_region *region,
+                                          sq_model *model, squall_error *err);
+/** The version of the engine that shall answer: 0 the one in service, 1 a candidate. */
+int sq_run_choose(sq_run *run, size_t engine);
+/** Note what became of one version of the engine on trial. */
+void sq_run_note(sq_run *run, size_t engine, int version, bool made, double seconds,
+                 const char *reason);
+/** Run the version that was not asked, and tell the listener of both. */
+void sq_run_trial(sq_run *run, sq_snapshot *published);
 
 #endif /* SQ_SVC_CYCLE_CYCLE_PRIVATE_H */

@@ -36,6 +36,13 @@ sq_region *sq_region_create(const sq_config_region *config, int32_t reach_s)
     return region;
 }
 
+void sq_region_reach(sq_region *region, int32_t reach_s)
+{
+    pthread_mutex_lock(&region->mutex);
+    region->reach_s = reach_s > region->reach_s ? reach_s : region->reach_s;
+    pthread_mutex_unlock(&region->mutex);
+}
+
 sq_region *sq_region_keep(sq_region *region)
 {
     atomic_fetch_add(&region->refs, 1);

@@ -7,24 +7,6 @@
 
 enum { MAX_LEADS = 64 };
 
-/* One cycle's materials; frames and layers are kept until its end. */
-typedef struct cycle_run {
-    sq_cycle *cycle;
-    const sq_world *world;
-    sq_region *region;
-    unsigned epoch;
-    double start_s, dirty_since_s, arrived_s;
-    bool complete;
-    sq_reel radar, extras[SQ_EXTRAS]; /* kept copies */
-    size_t observed_count;
-    sq_layer *observed[SQ_REGION_FRAMES];
-    squall_notes *notes;
-    const sq_model *model; /* that made the forecast; NULL for none */
-    char model_name[64];
-    squall_forecast *forecast;
-    sq_snapshot *snapshot;
-} cycle_run;
-
 static void keep_reel(const sq_reel *from, sq_reel *to)
 {
     for (size_t i = 0; i < from->count; i++) {
@@ -33,17 +15,10 @@ static void keep_reel(const sq_reel *from, sq_reel *to)
     to->count = from->count;
 }
 
-/* Take hold of what is there now; what comes later is for the next cycle. */
-static void gather(cycle_run *run)
+/* What the region has now. With its lock. */
+static void copy_frames(sq_run *run)
 {
     sq_region *region = run->region;
-    pthread_mutex_lock(&region->mutex);
-    region->queued = false;
-    region->running = true;
-    region->dirty = false;
-    run->epoch = region->epoch;
-    run->dirty_since_s = region->dirty_since_s;
-    run->arrived_s = region->arrived_s;
     keep_reel(&region->radar, &run->radar);
     run->complete = true;
     for (size_t i = 0; i < region->extra_count; i++) {
@@ -58,10 +33,24 @@ static void gather(cycle_run *run)
         run->observed[i] = sq_layer_keep(region->observed[i]);
     }
     run->observed_count = region->observed_count;
+}
+
+/* Take hold of what is there now; what comes later is for the next cycle. */
+static void gather(sq_run *run)
+{
+    sq_region *region = run->region;
+    pthread_mutex_lock(&region->mutex);
+    region->queued = false;
+    region->running = true;
+    region->dirty = false;
+    run->epoch = region->epoch;
+    run->dirty_since_s = region->dirty_since_s;
+    run->arrived_s = region->arrived_s;
+    copy_frames(run);
     pthread_mutex_unlock(&region->mutex);
 }
 
-static void let_go(cycle_run *run)
+static void let_go(sq_run *run)
 {
     sq_reel_clear(&run->radar);
     for (size_t i = 0; i < SQ_EXTRAS; i++) {
@@ -87,9 +76,8 @@ static int32_t threads_of(const sq_cycle *cycle, const sq_world *world)
     return wanted > 0 ? wanted : shared > 1 ? shared : 1;
 }
 
-/* Run the engine `model` (NULL: none); the forecast goes to `*out`. */
-static squall_status run_model(cycle_run *run, sq_model *model, squall_method method,
-                               squall_forecast **out, squall_error *err)
+squall_status sq_run_model(sq_run *run, sq_model *model, squall_method method,
+                           squall_forecast **out, squall_error *err)
 {
     const sq_config_region *config = &run->region->config;
     const squall_grid *grid = &run->radar.items[0]->field->grid;
@@ -127,25 +115,41 @@ static squall_status run_model(cycle_run *run, sq_model *model, squall_method me
     return status;
 }
 
+/* Run an engine: a candidate whose turn it is first, and where that fails the version in service.
+ * Whether there is a forecast of a network. */
+static bool run_engine(sq_run *run, size_t engine)
+{
+    sq_model *const models[2] = {run->world->models[engine], run->world->candidates[engine]};
+    for (int v = sq_run_choose(run, engine); v >= 0; v--) {
+        squall_error problem = {.code = SQUALL_OK};
+        const double start_s = sq_clock_s();
+        squall_forecast_destroy(&run->forecast);
+        const squall_status status =
+            sq_run_model(run, models[v], SQUALL_METHOD_MODEL, &run->forecast, &problem);
+        const bool made = status == SQUALL_OK && run->forecast->method == SQUALL_METHOD_MODEL;
+        sq_run_note(run, engine, v, made, sq_clock_s() - start_s,
+                    status != SQUALL_OK ? problem.text : run->forecast->quality);
+        if (made) {
+            run->model = models[v];
+            return true;
+        }
+        if (status != SQUALL_OK) {
+            sq_note(run->notes, problem.where, "%s", problem.text);
+        }
+    }
+    return false;
+}
+
 /* Engine after engine, until one makes it; else the best of what is left. */
-static squall_status forecast(cycle_run *run, squall_error *err)
+static squall_status forecast(sq_run *run, squall_error *err)
 {
     char names[SQ_CONFIG_LIST][SQ_CONFIG_NAME];
     const squall_method method = sq_method_find(run->region->config.method);
     const bool by_model = method == SQUALL_METHOD_AUTO || method == SQUALL_METHOD_MODEL;
     const size_t count = by_model ? sq_config_split(run->region->config.engines, names) : 0;
-    squall_error problem = {.code = SQUALL_OK};
     for (size_t k = 0; k < count && count != SIZE_MAX; k++) {
         for (size_t i = 0; i < run->world->config->engine_count; i++) {
-            sq_model *model = run->world->models[i];
-            if (strcmp(model->config.name, names[k]) != 0) {
-                continue;
-            }
-            squall_forecast_destroy(&run->forecast);
-            if (run_model(run, model, SQUALL_METHOD_MODEL, &run->forecast, &problem) != SQUALL_OK) {
-                sq_note(run->notes, problem.where, "%s", problem.text);
-            } else if (run->forecast->method == SQUALL_METHOD_MODEL) {
-                run->model = model;
+            if (strcmp(run->world->models[i]->config.name, names[k]) == 0 && run_engine(run, i)) {
                 return SQUALL_OK;
             }
         }
@@ -153,14 +157,14 @@ static squall_status forecast(cycle_run *run, squall_error *err)
     if (run->forecast != NULL) {
         return SQUALL_OK; /* an engine could not be used; its nowcaster fell back by itself */
     }
-    return run_model(run, NULL, by_model && count > 0 ? SQUALL_METHOD_EXTRAPOLATION : method,
-                     &run->forecast, err);
+    return sq_run_model(run, NULL, by_model && count > 0 ? SQUALL_METHOD_EXTRAPOLATION : method,
+                        &run->forecast, err);
 }
 
 /* ---------------------------------------------------------------- the snapshot */
 
 /* What went into it, as JSON: frames by source, and what was missing. */
-static char *describe_inputs(const cycle_run *run)
+static char *describe_inputs(const sq_run *run)
 {
     sq_json json = {0};
     sq_json_object(&json, NULL);
@@ -219,7 +223,7 @@ static void look_for_alarm(const sq_config_region *config, sq_snapshot *s)
     }
 }
 
-static void name_snapshot(const cycle_run *run, sq_snapshot *s)
+static void name_snapshot(const sq_run *run, sq_snapshot *s)
 {
     const squall_forecast *f = run->forecast;
     s->number = atomic_fetch_add(&run->cycle->number, 1) + 1;
@@ -231,6 +235,7 @@ static void name_snapshot(const cycle_run *run, sq_snapshot *s)
     if (run->model != NULL) {
         snprintf(s->model, sizeof s->model, "%s", run->model_name);
         snprintf(s->engine, sizeof s->engine, "%s", run->model->config.name);
+        s->version = run->model->config.version;
     }
     memcpy(s->quality, f->quality, sizeof s->quality);
     s->quality_index = f->quality_index;
@@ -243,7 +248,7 @@ static void name_snapshot(const cycle_run *run, sq_snapshot *s)
     s->total_s = sq_clock_s() - run->start_s;
 }
 
-static squall_status make_snapshot(cycle_run *run, squall_error *err)
+squall_status sq_run_snapshot(sq_run *run, squall_error *err)
 {
     const squall_forecast *f = run->forecast;
     sq_snapshot *s = sq_snapshot_create(f->count, run->observed_count, err);
@@ -274,7 +279,7 @@ static squall_status make_snapshot(cycle_run *run, squall_error *err)
 
 /* ---------------------------------------------------------------- publishing */
 
-static void count_cycle(cycle_run *run, const sq_snapshot *s)
+static void count_cycle(sq_run *run, const sq_snapshot *s)
 {
     const char *const labels[] = {s->region, squall_method_name(s->method)};
     const sq_cycle_metrics *m = &run->cycle->m;
@@ -297,7 +302,7 @@ static void count_cycle(cycle_run *run, const sq_snapshot *s)
     }
 }
 
-static void log_cycle(const cycle_run *run, const sq_snapshot *s)
+static void log_cycle(const sq_run *run, const sq_snapshot *s)
 {
     sq_json line;
     sq_log_begin(run->cycle->log, &line, SQ_LOG_INFO, "forecast");
@@ -315,7 +320,7 @@ static void log_cycle(const cycle_run *run, const sq_snapshot *s)
 }
 
 /* The product, to be written when there is time. */
-static void queue_product(cycle_run *run, sq_world *world, sq_snapshot *s)
+static void queue_product(sq_run *run, sq_world *world, sq_snapshot *s)
 {
     sq_job *job = sq_job_create(SQ_JOB_PRODUCT, world);
     if (job != NULL) {
@@ -325,7 +330,8 @@ static void queue_product(cycle_run *run, sq_world *world, sq_snapshot *s)
     }
 }
 
-static void publish(cycle_run *run, sq_world *world)
+/* The snapshot that was published, kept for the caller. */
+static sq_snapshot *publish(sq_run *run, sq_world *world)
 {
     sq_cycle *cycle = run->cycle;
     sq_snapshot *s = sq_snapshot_keep(run->snapshot);
@@ -342,14 +348,48 @@ static void publish(cycle_run *run, sq_world *world)
         queue_product(run, world, s);
     }
     run->snapshot = NULL;
-    sq_snapshot_drop(&s);
+    return s;
+}
+
+/* The region is free for its next cycle. */
+static void end_cycle(sq_cycle *cycle, sq_job *job, squall_status status)
+{
+    pthread_mutex_lock(&job->region->mutex);
+    job->region->queued = job->region->running = false;
+    job->region->cycles++;
+    job->region->failures += status != SQUALL_OK ? 1 : 0;
+    pthread_mutex_unlock(&job->region->mutex);
+    sq_cycle_queue_due(cycle, job->world);
+}
+
+squall_status sq_run_warm(sq_cycle *cycle, const sq_world *world, sq_region *region,
+                          sq_model *model, squall_error *err)
+{
+    sq_run *run = sq_alloc(1, sizeof *run);
+    if (run == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, region->config.name, "no memory");
+    }
+    run->cycle = cycle;
+    run->world = world;
+    run->region = region;
+    run->notes = squall_notes_create();
+    pthread_mutex_lock(&region->mutex);
+    copy_frames(run);
+    pthread_mutex_unlock(&region->mutex);
+    squall_status status = run->radar.count > 0
+                               ? sq_run_model(run, model, SQUALL_METHOD_MODEL, &run->forecast, err)
+                               : SQUALL_OK; /* nothing to run on yet */
+    let_go(run);
+    sq_free(run);
+    return status;
 }
 
 void sq_cycle_forecast(sq_cycle *cycle, sq_job *job)
 {
     squall_error problem = {.code = SQUALL_OK};
-    cycle_run *run = sq_alloc(1, sizeof *run);
-    squall_status status = SQUALL_E_MEMORY;
+    sq_run *run = sq_alloc(1, sizeof *run);
+    sq_snapshot *published = NULL;
+    squall_status status = sq_fail(&problem, SQUALL_E_MEMORY, "cycle", "no memory");
     if (run != NULL) {
         run->cycle = cycle;
         run->world = job->world;
@@ -361,23 +401,24 @@ void sq_cycle_forecast(sq_cycle *cycle, sq_job *job)
                      ? forecast(run, &problem)
                      : sq_fail(&problem, SQUALL_E_NO_DATA, job->region->config.name, "no frame");
         if (status == SQUALL_OK) {
-            status = make_snapshot(run, &problem);
+            status = sq_run_snapshot(run, &problem);
         }
         if (status == SQUALL_OK) {
-            publish(run, job->world);
+            published = publish(run, job->world);
         }
-        let_go(run);
-        sq_free(run);
     }
     if (status != SQUALL_OK) {
         const char *const labels[] = {job->region->config.name, "none"};
         sq_metric_add(cycle->m.cycles, 1.0, labels);
         sq_log_failure(cycle->log, SQ_LOG_ERROR, "cycle", &problem);
     }
-    pthread_mutex_lock(&job->region->mutex);
-    job->region->queued = job->region->running = false;
-    job->region->cycles++;
-    job->region->failures += status != SQUALL_OK ? 1 : 0;
-    pthread_mutex_unlock(&job->region->mutex);
-    sq_cycle_queue_due(cycle, job->world);
+    end_cycle(cycle, job, status);
+    if (run != NULL) {
+        if (published != NULL) {
+            sq_run_trial(run, published); /* nobody waits for that */
+        }
+        let_go(run);
+        sq_free(run);
+    }
+    sq_snapshot_drop(&published);
 }

@@ -133,4 +133,7 @@ void sq_cycle_score(sq_cycle *cycle, sq_job *job)
     if (status != SQUALL_OK) {
         sq_log_failure(cycle->log, SQ_LOG_ERROR, "score", &problem);
     }
+    if (cycle->listener.seen != NULL) {
+        cycle->listener.seen(cycle->listener.owner, job->region->config.name, job->layer);
+    }
 }

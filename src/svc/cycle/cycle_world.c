@@ -60,6 +60,10 @@ void sq_world_drop(sq_world **world)
     for (size_t i = 0; w->models != NULL && i < w->config->engine_count; i++) {
         sq_model_drop(&w->models[i]);
     }
+    for (size_t i = 0; w->candidates != NULL && i < w->config->engine_count; i++) {
+        sq_model_drop(&w->candidates[i]);
+    }
+    sq_free(w->candidates);
     sq_free(w->regions);
     sq_free(w->feeds);
     sq_free(w->models);
@@ -84,8 +88,29 @@ static sq_model *find_model(const sq_world *old, const sq_config_engine *config,
             sq_model_is_current(old->models[i])) {
             return sq_model_keep(old->models[i]);
         }
+        if (old->candidates[i] != NULL &&
+            sq_config_engine_equal(&old->candidates[i]->config, config) &&
+            sq_model_is_current(old->candidates[i])) {
+            return sq_model_keep(old->candidates[i]); /* it was promoted, warm as it is */
+        }
     }
     return sq_model_create(config, log);
+}
+
+/* The version on trial beside engine `at`; false without memory. */
+static bool find_candidate(sq_world *world, const sq_world *old, size_t at, sq_log *log)
+{
+    const sq_config_trial *trial =
+        world->config->trials != NULL ? &world->config->trials[at] : NULL;
+    if (trial == NULL || trial->file[0] == '\0') {
+        return true;
+    }
+    sq_config_engine config = world->config->engines[at];
+    memset(config.file, 0, sizeof config.file);
+    memcpy(config.file, trial->file, sizeof config.file);
+    config.version = trial->version;
+    world->candidates[at] = find_model(old, &config, log);
+    return world->candidates[at] != NULL;
 }
 
 static sq_feed *find_feed(const sq_world *old, const sq_config_source *config)
@@ -107,8 +132,13 @@ static int32_t find_reach(const sq_world *world, const sq_config_region *region)
     for (size_t k = 0; k < count; k++) {
         for (size_t i = 0; i < world->config->engine_count; i++) {
             const sq_model *model = world->models[i];
-            if (strcmp(model->config.name, names[k]) == 0 && model->reach_s > reach) {
-                reach = model->reach_s;
+            const sq_model *candidate = world->candidates[i];
+            if (strcmp(model->config.name, names[k]) != 0) {
+                continue;
+            }
+            reach = model->reach_s > reach ? model->reach_s : reach;
+            if (candidate != NULL && candidate->reach_s > reach) {
+                reach = candidate->reach_s;
             }
         }
     }
@@ -120,8 +150,8 @@ static sq_region *find_region(const sq_world *old, const sq_world *world,
 {
     const int32_t reach_s = find_reach(world, config);
     for (size_t i = 0; old != NULL && i < old->config->region_count; i++) {
-        if (sq_config_region_equal(&old->config->regions[i], config) &&
-            old->regions[i]->reach_s == reach_s) {
+        if (sq_config_region_equal(&old->config->regions[i], config)) {
+            sq_region_reach(old->regions[i], reach_s);
             return sq_region_keep(old->regions[i]);
         }
     }
@@ -141,10 +171,12 @@ squall_status sq_world_create(sq_config *config, const sq_world *old, sq_log *lo
     world->regions = sq_alloc(config->region_count, sizeof(sq_region *));
     world->feeds = sq_alloc(config->source_count, sizeof(sq_feed *));
     world->models = sq_alloc(config->engine_count, sizeof(sq_model *));
-    bool whole = world->regions != NULL && world->feeds != NULL && world->models != NULL;
+    world->candidates = sq_alloc(config->engine_count, sizeof(sq_model *));
+    bool whole = world->regions != NULL && world->feeds != NULL && world->models != NULL &&
+                 world->candidates != NULL;
     for (size_t i = 0; whole && i < config->engine_count; i++) {
         world->models[i] = find_model(old, &config->engines[i], log);
-        whole = world->models[i] != NULL;
+        whole = world->models[i] != NULL && find_candidate(world, old, i, log);
     }
     for (size_t i = 0; whole && i < config->source_count; i++) {
         world->feeds[i] = find_feed(old, &config->sources[i]);

@@ -11,6 +11,7 @@
 
 #include "squall/engine.h"
 #include "svc/infer/infer.h"
+#include "svc/release/release.h"
 #include "svc/serve/serve_private.h"
 
 enum { BEAT_S = 15, STOP_STEP_MS = 20 };
@@ -64,6 +65,7 @@ static void on_published(void *owner, const sq_snapshot *snapshot)
 {
     sq_serve *serve = owner;
     sq_json json = {0};
+    sq_release_published(serve->release, snapshot);
     sq_json_object(&json, NULL);
     sq_json_text(&json, "region", snapshot->region);
     sq_json_text(&json, "instance", snapshot->id);
@@ -77,6 +79,16 @@ static void on_published(void *owner, const sq_snapshot *snapshot)
         sq_http_hub_publish(serve->hub, "forecast", json.text.data);
     }
     sq_json_free(&json);
+}
+
+static void on_tried(void *owner, const sq_trial *trial)
+{
+    sq_release_tried(((sq_serve *)owner)->release, trial);
+}
+
+static void on_seen(void *owner, const char *region, sq_layer *layer)
+{
+    sq_release_seen(((sq_serve *)owner)->release, region, layer);
 }
 
 static void on_missing(void *owner, const char *region, int64_t time)
@@ -211,11 +223,13 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     }
     add_metrics(serve);
     SQ_TRY_GOTO(open_catalogue(serve, config, err));
-    const sq_cycle_listener listener = {serve, on_published, on_missing};
+    const sq_cycle_listener listener = {serve, on_published, on_missing, on_tried, on_seen};
+    SQ_TRY_GOTO(sq_release_open(config, serve->metrics, serve->log, &serve->release, err));
     sq_config *given = config;
     config = NULL;
     SQ_TRY_GOTO(sq_cycle_open(given, serve->catalogue, serve->metrics, serve->log, &listener,
                               &serve->cycle, err));
+    SQ_TRY_GOTO(sq_release_begin(serve->release, serve->cycle, err));
     sq_world *world = sq_cycle_world(serve->cycle);
     status = listen_all(serve, world->config, err);
     sq_world_drop(&world);
@@ -248,7 +262,8 @@ static void reload(sq_serve *serve)
     squall_notes_destroy(&notes);
     if (status == SQUALL_OK) {
         const int level = sq_log_level_find(config->server.log_level);
-        status = sq_cycle_reload(serve->cycle, config, &problem);
+        status = serve->release != NULL ? sq_release_reload(serve->release, config, &problem)
+                                        : sq_cycle_reload(serve->cycle, config, &problem);
         if (status == SQUALL_OK) {
             sq_log_set_level(serve->log, (sq_log_level)level);
         }
@@ -323,7 +338,9 @@ void sq_serve_close(sq_serve **serve)
     for (size_t i = 0; i < s->server_count; i++) {
         sq_http_server_close(&s->servers[i]);
     }
+    sq_release_end(s->release); /* it switches engines of the cycle */
     sq_cycle_close(&s->cycle, wait_s);
+    sq_release_close(&s->release);
     sq_catalogue_close(&s->catalogue);
     sq_log_say(s->log, SQ_LOG_INFO, "stopped", "everything is closed");
     sq_http_hub_destroy(&s->hub);
@@ -345,6 +362,9 @@ static void check_engine(const sq_config *config, const sq_config_engine *engine
     squall_engine_options options;
     squall_engine *opened = NULL;
     char where[SQ_CONFIG_TEXT * 4 + 80];
+    if (engine->model[0] != '\0') {
+        return; /* the repository's are checked when they are released, and at every start */
+    }
     squall_engine_options_init(&options);
     options.trusted_keys = engine->trusted_keys[0] != '\0' ? engine->trusted_keys : NULL;
     if (squall_engine_open(engine->file, &options, &opened, NULL, &problem) != SQUALL_OK) {

@@ -28,6 +28,7 @@ struct sq_serve {
     sq_metric *requests, *request_seconds, *request_bytes, *listeners;
     sq_catalogue *catalogue;
     sq_cycle *cycle;
+    struct sq_release *release; /* NULL when no engine has a model */
     sq_http_hub *hub;
     sq_http_limiter *limiter;
     struct sq_tiles *tiles;
@@ -111,5 +112,6 @@ sq_http_handler sq_serve_infer_server, sq_serve_infer_live, sq_serve_infer_ready
     sq_serve_infer_unload;
 sq_http_handler sq_serve_rainviewer_maps, sq_serve_rainviewer_tile, sq_serve_rainviewer_coverage;
 sq_http_handler sq_serve_push, sq_serve_products, sq_serve_product;
+sq_http_handler sq_serve_releases, sq_serve_release_order;
 
 #endif /* SQ_SVC_SERVE_SERVE_PRIVATE_H */

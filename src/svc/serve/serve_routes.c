@@ -150,6 +150,14 @@ const sq_http_route sq_serve_routes[] = {
     POST("/v2/repository/models/{model}/unload", sq_serve_infer_unload, SQ_ROLE_OPERATE,
          "Take it out of service", SQ_TYPE_JSON, 1),
 
+    /* releases */
+    GET("/releases", sq_serve_releases, "Releases", "New versions on their way into service", "",
+        SQ_TYPE_JSON),
+    GET("/releases/{engine}", sq_serve_releases, "Releases", "The same of one engine", "",
+        SQ_TYPE_JSON),
+    {SQ_HTTP_POST, "/releases/{engine}/{verb}", sq_serve_release_order, SQ_ROLE_OPERATE, "Releases",
+     "Start, pause, promote, abort, undo", "", SQ_TYPE_JSON, 1 * MB},
+
     /* files */
     GET("/regions/{region}/products", sq_serve_products, "Files", "Forecasts on disk", "limit",
         SQ_TYPE_JSON),

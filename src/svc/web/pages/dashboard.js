@@ -58,6 +58,24 @@
     find('engines').replaceChildren(models.length ? table : word('none'));
   }
 
+  /* New versions on their way into service. */
+  function drawReleases(releases) {
+    const table = make('table', {}, make('thead', {}, make('tr', {}, ...['engine', 'phase', 'in_service', 'candidate', 'step', 'analysis'].map(h => make('th', { scope: 'col' }, word(h))))));
+    const body = make('tbody');
+    const numbers = v => [v.latency_p50_s === null ? '' : `P50 ${ms(v.latency_p50_s)}, P99 ${ms(v.latency_p99_s)}`, v.csi === null ? '' : `CSI ${v.csi.toFixed(3)}`].filter(Boolean).join(', ');
+    for (const r of releases) {
+      const on = r.candidate !== 0, a = r.analysis;
+      body.append(make('tr', {}, make('th', { scope: 'row' }, r.engine),
+        make('td', { class: r.phase === 'Degraded' ? 'state-late' : 'state-current' }, r.phase),
+        make('td', {}, r.stable ? `${r.model}/${r.stable}` + (on ? `: ${numbers(a.in_service)}` : '') : '–'),
+        make('td', {}, on ? `${r.model}/${r.candidate}: ${numbers(a.candidate)}` : '–'),
+        make('td', {}, on ? `${r.step + 1}: ${r.steps.split(',')[r.step]}` : '–'),
+        make('td', {}, [on ? r.verdict : '', r.message].filter(Boolean).join(': '))));
+    }
+    table.append(body);
+    find('releases').replaceChildren(releases.length ? table : word('none'));
+  }
+
   function drawAges(status) {
     const rows = status.regions.filter(r => r.newest_frame).map(r => ({ name: r.title, value: Math.max(0, r.frame_age_s) / 60, text: (Math.max(0, r.frame_age_s) / 60).toFixed(1) }));
     find('ages').replaceChildren(rows.length ? graph.bars(rows, word('ages')) : word('none'));
@@ -112,6 +130,7 @@
     if (!last) return;
     drawRegions(last.status);
     drawEngines(last.models);
+    drawReleases(last.releases);
     drawAges(last.status);
     drawStages(last.status);
     drawLatencies(last.status);
@@ -122,11 +141,11 @@
 
   async function refresh() {
     try {
-      const [status, skill, index, stats, metrics] = await Promise.all([page.ask('status'), page.ask('skill'),
+      const [status, skill, releases, index, stats, metrics] = await Promise.all([page.ask('status'), page.ask('skill'), page.ask('releases'),
         page.ask('v2/repository/index', 'POST'), page.ask('v2/models/stats'), fetch('metrics', { headers: { Accept: 'text/plain' } }).then(r => r.text())]);
       const of = new Map(stats.model_stats.map(m => [m.name, m]));
       const models = index.filter(m => of.has(m.name)).map(m => ({ ...m, stats: of.get(m.name) }));
-      last = { status, models, scores: skill.scores, metrics: readMetrics(metrics) };
+      last = { status, models, scores: skill.scores, releases: releases.releases, metrics: readMetrics(metrics) };
       find('notice').hidden = true;
       draw();
     } catch (problem) {

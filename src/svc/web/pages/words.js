@@ -28,7 +28,7 @@ const WORDS = {
     status: 'Status', regions: 'Regions', state: 'State', frame_age: 'Age of the radar frame', forecast_age: 'Age of the forecast', made_by: 'Made by',
     cycles: 'Cycles', failures: 'failed', latency: 'Latency', quality_short: 'Quality', missing: 'Missing', engine: 'Engine',
     ages: 'Age of the newest frame, minutes', stages: 'Newest cycle by stage, seconds', latencies: 'From the last file to the forecast, seconds',
-    http: 'Answers over HTTP by time', skill_csi: 'CSI by lead time (0.1 mm/h and more)', skill_fss: 'FSS by lead time', engines: 'Engines', no_scores: 'No scores yet: they come with the frames that follow.',
+    http: 'Answers over HTTP by time', skill_csi: 'CSI by lead time (0.1 mm/h and more)', skill_fss: 'FSS by lead time', engines: 'Engines', releases: 'Releases', in_service: 'In service', candidate: 'On trial', step: 'Step', analysis: 'Analysis', phase: 'Phase', no_scores: 'No scores yet: they come with the frames that follow.',
     READY: 'ready', UNAVAILABLE: 'unavailable', current: 'current', late: 'late', 'no forecast': 'no forecast', wait: 'wait', motion: 'motion', features: 'features', fields: 'fields', total: 'total',
     up: 'Running for {time}; the service\'s clock is {now}', requests: 'requests', inferences: 'Inferences', failed: 'Failed', mean_ms: 'Mean time', none: 'none',
     lead: 'lead time, min', forecasts: 'forecasts', updated: 'updated {time}'
@@ -60,7 +60,7 @@ const WORDS = {
     status: '运行状态', regions: '区域', state: '状态', frame_age: '雷达资料时效', forecast_age: '预报时效', made_by: '方法',
     cycles: '周期', failures: '失败', latency: '延迟', quality_short: '质量', missing: '缺测', engine: '引擎',
     ages: '最新雷达资料时效（分钟）', stages: '最近周期各阶段（秒）', latencies: '从最后一个文件到预报（秒）',
-    http: 'HTTP 应答时间分布', skill_csi: '各时效 CSI（0.1 毫米/小时以上）', skill_fss: '各时效 FSS', engines: '引擎', no_scores: '尚无评分：待后续资料到达。',
+    http: 'HTTP 应答时间分布', skill_csi: '各时效 CSI（0.1 毫米/小时以上）', skill_fss: '各时效 FSS', engines: '引擎', releases: '发布', in_service: '在用版本', candidate: '试用版本', step: '步骤', analysis: '分析', phase: '阶段', no_scores: '尚无评分：待后续资料到达。',
     READY: '就绪', UNAVAILABLE: '不可用', current: '正常', late: '迟到', 'no forecast': '无预报', wait: '等待', motion: '运动', features: '特征', fields: '场', total: '总计',
     up: '已运行 {time}；服务时钟 {now}', requests: '次请求', inferences: '推理次数', failed: '失败', mean_ms: '平均时间', none: '无',
     lead: '时效（分钟）', forecasts: '次预报', updated: '更新于 {time}'

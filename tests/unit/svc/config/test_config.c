@@ -129,7 +129,7 @@ static void test_description(void **state)
     sq_config_describe(&text);
     assert_non_null(strstr(text.data, "### `[region NAME]`"));
     assert_non_null(strstr(text.data, "| `cadence_s` | 30 to 86400 | `300` | s |"));
-    assert_non_null(strstr(text.data, "| `file` | text | must be given |"));
+    assert_non_null(strstr(text.data, "| `hash` | text | must be given |"));
     sq_text_free(&text);
 }
 
