@@ -171,7 +171,7 @@ static uint32_t images_of(const rewrite *r, const sq_node *conv, sq_quant_image 
     const bool folds = whole && conv->op == SQ_OP_Conv && pads_are_one(conv) &&
                        is_square(&graph->values[conv->inputs[1]].type, 3) &&
                        all_are(conv, "strides", 1);
-    const uint32_t n = whole ? r->producer[conv->inputs[0]] : UINT32_MAX;
+    const uint32_t n = r->producer[conv->inputs[0]];
     const sq_node *join = n != UINT32_MAX ? &graph->nodes[n] : NULL;
     const uint32_t *values = &conv->inputs[0];
     uint32_t count = 1;
@@ -179,7 +179,10 @@ static uint32_t images_of(const rewrite *r, const sq_node *conv, sq_quant_image 
         const int64_t axis = sq_attr_int(&join->attrs, "axis", 1);
         bool images_alone = axis == 1 || axis == -3;
         for (uint32_t i = 0; i < join->in_count; i++) {
-            images_alone = images_alone && !graph->values[join->inputs[i]].constant;
+            const sq_value *image = &graph->values[join->inputs[i]];
+            /* Depthwise, vectors do not reach from one image into the next. */
+            images_alone = images_alone && !image->constant && image->type.rank == 4 &&
+                           (whole || i + 1 == join->in_count || image->type.dims[1] % 16 == 0);
         }
         values = images_alone ? join->inputs : values;
         count = images_alone ? join->in_count : 1;
@@ -302,6 +305,7 @@ static bool bounds_of(const sq_node *node, const twin *t, int64_t *low, int64_t 
     *high = UINT8_MAX;
     switch (sq_attr_int(&node->attrs, "sq_activation", SQ_ACT_NONE)) {
     case SQ_ACT_NONE:
+    case SQ_ACT_LEAKY_RELU: /* the operator has it */
         return true;
     case SQ_ACT_RELU:
         *low = t->zero;
@@ -388,8 +392,10 @@ static squall_status rewrite_layer(rewrite *r, uint32_t n)
     if (!bytes) {
         return sq_attr_set_int(attrs, "sq_y_type", SQUALL_F32) ? SQUALL_OK : no_memory(r);
     }
-    sq_attr_remove(attrs, "sq_activation");
-    sq_attr_remove(attrs, "sq_activation_params");
+    if (sq_attr_int(attrs, "sq_activation", SQ_ACT_NONE) != SQ_ACT_LEAKY_RELU) {
+        sq_attr_remove(attrs, "sq_activation");
+        sq_attr_remove(attrs, "sq_activation_params");
+    }
     if (!sq_attr_set_int(attrs, "sq_y_type", SQUALL_U8) ||
         !sq_attr_set_int(attrs, "sq_y_zero", out->zero) || !sq_attr_set_int(attrs, "sq_low", low) ||
         !sq_attr_set_int(attrs, "sq_high", high)) {

@@ -66,33 +66,54 @@ static void fold(const layer *l, const float *from, int set, float *to)
     }
 }
 
+/* Channel `c` of a row, of image `image`; the largest weight of it. */
+static float fill_channel(const layer *l, const sq_quant_image *image, const float *from, int64_t c,
+                          float *row)
+{
+    float most = 0;
+    for (int64_t set = 0; set < l->sets; set++) {
+        float *to = row + (set * l->channels + c) * l->taps;
+        if (image->up == 2) {
+            fold(l, from, (int)set, to);
+        } else if (set == 0) {
+            memcpy(to, from, (size_t)l->taps * sizeof *to);
+        } else {
+            memset(to, 0, (size_t)l->taps * sizeof *to);
+        }
+        for (int64_t t = 0; t < l->taps; t++) {
+            to[t] *= image->scale;
+            most = fmaxf(most, fabsf(to[t]));
+        }
+    }
+    return most;
+}
+
+/* Which channels of image `s` output channel `k` reads: from `*first` on, `*count`. */
+static void channels_of(const layer *l, uint32_t s, int64_t k, int64_t *first, int64_t *count)
+{
+    *count = l->graph->values[l->images[s].value].type.dims[1];
+    *first = 0;
+    if (l->share > 0) { /* one, of one image */
+        int64_t c = k / l->share;
+        for (uint32_t before = 0; before < s; before++) {
+            c -= l->graph->values[l->images[before].value].type.dims[1];
+        }
+        *first = c;
+        *count = c >= 0 && c < *count;
+    }
+}
+
 /* A row of output channel `k` in units of the images' scales; the largest of it. */
 static float fill_row(const layer *l, int64_t k, float *row)
 {
     const float *all = l->weights->data;
     const int64_t of_tap = l->weights->dims[2] * l->weights->dims[3];
     float most = 0;
-    int64_t c = 0;
-    for (uint32_t s = 0; s < l->count; s++) {
-        const int64_t end =
-            l->share > 0 ? 1 : c + l->graph->values[l->images[s].value].type.dims[1];
-        for (; c < end; c++) {
-            const float *from =
-                all + (l->transposed ? c * l->outputs + k : k * l->channels + c) * of_tap;
-            for (int64_t set = 0; set < l->sets; set++) {
-                float *to = row + (set * l->channels + c) * l->taps;
-                if (l->images[s].up == 2) {
-                    fold(l, from, (int)set, to);
-                } else if (set == 0) {
-                    memcpy(to, from, (size_t)l->taps * sizeof *to);
-                } else {
-                    memset(to, 0, (size_t)l->taps * sizeof *to);
-                }
-                for (int64_t t = 0; t < l->taps; t++) {
-                    to[t] *= l->images[s].scale;
-                    most = fmaxf(most, fabsf(to[t]));
-                }
-            }
+    for (int64_t s = 0, c = 0, first, count; s < l->count; s++) {
+        channels_of(l, (uint32_t)s, k, &first, &count);
+        for (const int64_t end = c + count; c < end; c++) {
+            const int64_t at = l->transposed ? c * l->outputs + k : k * l->channels + c;
+            most = fmaxf(most, fill_channel(l, &l->images[s], all + at * of_tap, c, row));
         }
     }
     return most;
@@ -141,19 +162,18 @@ static double channel_error(const layer *l, const float *row, const int8_t *to, 
 static double mean_error(const layer *l, int64_t k, const float *row, const int8_t *to, float unit)
 {
     double error = 0;
-    int64_t first = 0;
+    int64_t at = 0;
     for (uint32_t s = 0; s < l->count; s++) {
         const sq_value *image = &l->graph->values[l->images[s].value];
         const sq_quant_value *value = sq_quant_find(l->quant, image->name);
-        const int64_t channels = l->share > 0 ? 1 : image->type.dims[1];
-        const int64_t own = l->share > 0 ? k / l->share : 0;
-        for (int64_t c = 0; c < channels; c++) {
+        int64_t first, count;
+        channels_of(l, s, k, &first, &count);
+        for (int64_t c = first; c < first + count; c++, at++) {
             if (value != NULL && value->mean != NULL && value->channels == image->type.dims[1]) {
-                error += channel_error(l, row, to, unit, first + c, l->images[s].up == 2) *
-                         value->mean[own + c] / (double)l->images[s].scale;
+                error += channel_error(l, row, to, unit, at, l->images[s].up == 2) *
+                         value->mean[c] / (double)l->images[s].scale;
             }
         }
-        first += channels;
     }
     return error;
 }

@@ -38,14 +38,25 @@ typedef struct sq_qconv_tile {
 
 typedef void sq_qconv_tile_fn(const sq_qconv_tile *tile);
 
+/* What a row of depthwise outputs is made of. A group is four neighbouring pixels, all of which are
+ * read where the last of them have no weight. Strides are in bytes. */
+typedef struct sq_qdepth_row {
+    const uint8_t *in;                    /* first tap of the first pixel, one channel block */
+    ptrdiff_t in_row, in_group, in_pixel; /* to the next tap row, group of a row, output's input */
+    int32_t taps_y, groups;
+    const uint8_t *lane;   /* [L]: the channel of the block that an output lane is of; those of four
+                              neighbouring lanes lie in one group of four channels */
+    const int8_t *weights; /* [tap_y][group][L][4] */
+} sq_qdepth_row;
+
 typedef struct sq_cpu_quant {
     const char *name;
     int32_t lanes;
     int32_t max_pixels;
     sq_qconv_tile_fn *conv_tile[2][SQ_CONV_MAX_PIXELS + 1]; /* [blocks - 1][pixels] */
-    /** `pixels` pixels of L sums, whole numbers below 2^24, become what `tile` says of its bias,
-     * multiplier and output; its images and weights are not looked at. */
-    void (*requantize)(const float *sums, const sq_qconv_tile *tile, int32_t pixels);
+    /** Depthwise: `pixels` pixels of one block of outputs; images and weights of `tile` are not
+     * looked at. */
+    void (*depth_row)(const sq_qdepth_row *row, const sq_qconv_tile *tile, int32_t pixels);
     /** out[count] = held(rint(in / scale) + zero). */
     void (*quantize)(const float *in, uint8_t *out, size_t count, float scale, int32_t zero);
     /** out[count] = (in - zero) * scale. */

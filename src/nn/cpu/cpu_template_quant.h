@@ -13,8 +13,11 @@ enum { GROUP_BYTES = LANES * SQ_QCONV_GROUP };
 /* What becomes of LANES sums: bias, multiplication, and the type of the output. */
 KERNEL void put(const sq_qconv_tile *t, vq sum, const float *multiplier, ptrdiff_t at)
 {
-    const vf value = vf_mul(vq_to_float(sum), vf_load(multiplier));
+    vf value = vf_mul(vq_to_float(sum), vf_load(multiplier));
     if (!t->to_float) {
+        if (t->act.kind == SQ_ACT_LEAKY_RELU) {
+            value = activate(value, &t->act);
+        }
         vf_store_u8((uint8_t *)t->out + at, vf_hold(value, t->low, t->high), t->zero);
     } else if (t->act.kind == SQ_ACT_RELU) {
         vf_store((float *)t->out + at, vf_max(value, vf_set(0.0f)));
@@ -143,18 +146,45 @@ TILES(14)
     }
 #endif
 
-static void requantize(const float *sums, const sq_qconv_tile *t, int32_t pixels)
+/* ------------------------------------------------------------------ depthwise */
+
+/* Some pixels of a row, from pixel `first` on. */
+KERNEL void depth_pixels(const sq_qdepth_row *r, const sq_qconv_tile *t, vq_pick by, int32_t first,
+                         const int count)
 {
-    const vq bias = vq_load(t->bias);
-    for (int32_t i = 0; i < pixels; i++) {
-        put(t, vq_add(vq_from_float(vf_load(sums + i * LANES)), bias), t->multiplier,
-            (ptrdiff_t)i * LANES);
+    const uint8_t *row = r->in + first * r->in_pixel;
+    const int8_t *weights = r->weights;
+    vq sum[4];
+    for (int i = 0; i < count; i++) {
+        sum[i] = vq_load(t->bias);
+    }
+    for (int32_t y = 0; y < r->taps_y; y++, row += r->in_row) {
+        const uint8_t *at = row;
+        for (int32_t g = 0; g < r->groups; g++, at += r->in_group, weights += GROUP_BYTES) {
+            const vq_w w = vq_w_load(weights);
+#pragma GCC unroll 4
+            for (int i = 0; i < count; i++) {
+                vq_dot_each(sum[i], vq_each_load(at + i * r->in_pixel, by), w);
+            }
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        put(t, sum[i], t->multiplier, (ptrdiff_t)(first + i) * LANES);
+    }
+}
+
+static void depth_row(const sq_qdepth_row *r, const sq_qconv_tile *t, int32_t pixels)
+{
+    const vq_pick by = vq_pick_make(r->lane);
+    int32_t i = 0;
+    for (; i + 4 <= pixels; i += 4) {
+        depth_pixels(r, t, by, i, 4);
+    }
+    for (; i < pixels; i++) {
+        depth_pixels(r, t, by, i, 1);
     }
     if (t->to_float && t->act.kind > SQ_ACT_RELU) {
-        for (int32_t i = 0; i < pixels; i++) {
-            float *out = (float *)t->out + (ptrdiff_t)i * LANES;
-            vf_store(out, activate(vf_load(out), &t->act));
-        }
+        activate_floats(t, pixels, 1);
     }
 }
 
@@ -195,7 +225,7 @@ const sq_cpu_quant TABLE = {
     .lanes = LANES,
     .max_pixels = PIXELS,
     .conv_tile = {ROW(1), ROW(2)},
-    .requantize = requantize,
+    .depth_row = depth_row,
     .quantize = quantize,
     .dequantize = dequantize,
 };

@@ -236,13 +236,13 @@ SQUALL_MUST_USE squall_status sq_op_select_boxes(const sq_step *step, int64_t *o
  * 2 x 2; "sq_y_type", float32 or uint8. Where a cell of any image stands for 2 x 2, the window is
  * of 3 x 3 in steps of 1 with a border of 1, and weights are [4 * out_ch][in_ch][3][3]: output (y,
  * x) takes those of an enlarged image from the set 2 * (y % 2) + x % 2, those of another from the
- * first. Two rows and two columns of a window on an enlarged image tell all of it: rows y % 2 and
- * y % 2 + 1 of the three, columns x % 2 and x % 2 + 1; what stands at other taps is not looked at.
- * With s = bias + sum of
- * (x - x_zero) * weight, in 32 bits that wrap round, an output is
- *   float32: activation(float(s) * multiplier), by "sq_activation";
- *   uint8:   rint(float(s) * multiplier) + "sq_y_zero", held to "sq_low".."sq_high".
- * Conversion, product and rint round to nearest even, so that every processor gives the same bits.
+ * first. A depthwise convolution reads its channels from all images. Two rows and two columns of a
+ * window on an enlarged image tell all of it: rows y % 2 and y % 2 + 1 of the three, columns x % 2
+ * and x % 2 + 1; what stands at other taps is not looked at. With s = bias + sum of (x - x_zero) *
+ * weight, in 32 bits that wrap round, an output is float32: activation(float(s) * multiplier), by
+ * "sq_activation"; uint8:   rint(v) + "sq_y_zero", held to "sq_low".."sq_high", of v = float(s) *
+ * multiplier, where LeakyRelu multiplies a v below 0 once more, in float32. Conversion, product and
+ * rint round to nearest even, so that every processor gives the same bits.
  */
 typedef struct sq_qconv {
     sq_window window;

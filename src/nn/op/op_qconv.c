@@ -115,11 +115,12 @@ squall_status sq_op_qconv(const sq_step *step, sq_qconv *out, squall_error *err)
     SQ_TRY(read_byte(step, "sq_low", 0, &out->low, err));
     SQ_TRY(read_byte(step, "sq_high", UINT8_MAX, &out->high, err));
     out->to_float = type == SQUALL_F32;
+    const int64_t act = sq_attr_int(step->attrs, "sq_activation", SQ_ACT_NONE);
     if (out->low > out->high ||
-        (!out->to_float && sq_attr_int(step->attrs, "sq_activation", 0) != SQ_ACT_NONE)) {
+        (!out->to_float && act != SQ_ACT_NONE && act != SQ_ACT_LEAKY_RELU)) {
         return SQ_STEP_FAIL(SQUALL_E_SHAPE,
-                            "numbers are held to %d..%d, which is empty, or an activation is asked "
-                            "for with an output of uint8",
+                            "numbers are held to %d..%d, which is empty, or another activation "
+                            "than LeakyRelu is asked for with an output of uint8",
                             out->low, out->high);
     }
     return SQUALL_OK;
@@ -134,7 +135,7 @@ squall_status sq_op_shape_qconv(sq_step *step, squall_error *err)
     int64_t in_channels;
     if (__builtin_mul_overflow(weights->dims[1], group, &in_channels) ||
         in_channels != conv.channels || conv.outputs % group != 0 ||
-        (group > 1 && (conv.sources > 1 || conv.phases))) {
+        (group > 1 && (conv.phases || (conv.sources > 1 && weights->dims[1] != 1)))) {
         char text[SQ_TENSOR_TEXT];
         return SQ_STEP_FAIL(SQUALL_E_SHAPE,
                             "weights %s in %" PRId64 " groups do not fit %" PRId64

@@ -59,10 +59,13 @@ static void store_row(const job *j, size_t at, int64_t k, const uint32_t *sums, 
     const float multiplier = ((const float *)step->in[2].data)[k];
     const size_t width = (size_t)j->conv.window.out[1];
     for (size_t x = 0; x < width; x++) {
-        const float scaled = (float)(int32_t)sums[x] * multiplier;
+        float scaled = (float)(int32_t)sums[x] * multiplier;
         if (j->conv.to_float) {
             values[x] = (double)scaled;
             continue;
+        }
+        if (scaled < 0 && j->activation.kind == SQ_ACT_LEAKY_RELU) {
+            scaled *= (float)j->activation.a;
         }
         const double moved = rint((double)scaled) + j->conv.y_zero;
         const double held =

@@ -87,6 +87,21 @@ static void test_depthwise(void **state)
     check(graph, y, 1);
 }
 
+/* Of two images that are joined, each with a range of its own. */
+static void test_depthwise_joined(void **state)
+{
+    (void)state;
+    static const int64_t wide[4] = {1, 16, 8, 10};
+    sq_graph *graph = new_graph();
+    const uint32_t x = add_input(graph, "x", SQUALL_F32, 4, wide);
+    const uint32_t z = add_input(graph, "z", SQUALL_F32, 4, image);
+    const uint32_t joined = add_op(graph, SQ_OP_Concat, "join", INPUTS(x, z));
+    assert_true(sq_attr_set_int(last_attrs(graph), "axis", 1));
+    const uint32_t y = add_layer(graph, SQ_OP_Conv, joined, (const int64_t[]){22, 1, 3, 3}, 22);
+    assert_true(sq_attr_set_int(last_attrs(graph), "group", 22));
+    check(graph, y, 2);
+}
+
 static void test_transposed(void **state)
 {
     (void)state;
@@ -132,9 +147,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_depthwise),
-        cmocka_unit_test(test_transposed),
-        cmocka_unit_test(test_enlarged),
+        cmocka_unit_test(test_depthwise),  cmocka_unit_test(test_depthwise_joined),
+        cmocka_unit_test(test_transposed), cmocka_unit_test(test_enlarged),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

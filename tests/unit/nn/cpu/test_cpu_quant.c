@@ -41,6 +41,7 @@ static const qconv_case cases[] = {
     {1, {35}, 17, 5, 35, {5, 3}, {2, 1}, {1, 2}, {2, 2, 2, 2}, false, 1, {0}},
     {1, {17}, 3, 4, 68, {7, 7}, {1, 1}, {1, 1}, {3, 3, 3, 3}, false, 4, {0}},
     {1, {3}, 40, 33, 24, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 8, {0}},
+    {1, {16, 32, 5}, 9, 6, 106, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 2, {0}},
     /* enlarged images */
     {1, {16}, 12, 16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false, 0, {2}},
     {2, {5}, 2, 2, 33, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true, 0, {2}},
@@ -103,7 +104,10 @@ static int64_t sum_of(const problem *p, const qconv_case *c, const int64_t *zero
     const int64_t at[2] = {y, x};
     int64_t sum = ((const int32_t *)p->in[3].data)[k], first = 0;
     if (c->times > 0) {
-        return sum + channel_sum(p, c, 0, n, k, at, k / c->times, 0, zeros[0]);
+        uint32_t s = 0;
+        for (first = k / c->times; first >= c->channels[s]; first -= c->channels[s++]) {
+        }
+        return sum + channel_sum(p, c, s, n, k, at, first, 0, zeros[s]);
     }
     for (uint32_t s = 0; s < p->step.in_count - 3; s++) {
         for (int64_t ch = 0; ch < c->channels[s]; ch++) {
@@ -129,7 +133,9 @@ static void expect_all(problem *p, const qconv_case *c, const int64_t *zeros, co
             p->want[0][i] = act_double(act, (double)scaled);
             p->allowed[0][i] = act->kind <= SQ_ACT_RELU ? 0 : act_allowed(act, (double)scaled, 0);
         } else {
-            p->want[0][i] = clamp(rint((double)scaled) + Y_ZERO, LOW, HIGH);
+            const bool leaks = act->kind == SQ_ACT_LEAKY_RELU && scaled < 0;
+            p->want[0][i] =
+                clamp(rint((double)(leaks ? scaled * act->a : scaled)) + Y_ZERO, LOW, HIGH);
         }
     }
 }
@@ -180,6 +186,8 @@ static void open_case(problem *p, const qconv_case *c, bool extreme, const sq_cp
     assert_true(sq_attr_set_int(&p->attrs, "sq_high", HIGH));
     if (c->to_float) {
         assert_true(sq_attr_set_int(&p->attrs, "sq_y_type", SQUALL_F32));
+    }
+    if (c->to_float || act->kind == SQ_ACT_LEAKY_RELU) {
         problem_act(p, act);
     }
     problem_infer(p);
