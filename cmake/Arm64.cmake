@@ -1,8 +1,17 @@
-# Cross build for arm64 on Debian: apt-get install crossbuild-essential-arm64, dpkg --add-architecture arm64, and the
-# libraries of tools/packages.sh as NAME:arm64. Programs run under qemu-user.
+# Cross build for arm64 on Debian: the cross compiler and qemu-user from ARM64_PACKAGES of tools/packages.sh, the libraries
+# from the folder that tools/arm64_root.sh makes. Programs run under qemu-user: SQUALL_ARM64_CPU says as which processor.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+get_filename_component(squall_arm64_root ${CMAKE_CURRENT_LIST_DIR}/../build/arm64-root ABSOLUTE)
+if(NOT EXISTS ${squall_arm64_root}/.packages)
+  message(FATAL_ERROR "run tools/arm64_root.sh first: it gets the libraries for arm64")
+endif()
+set(CMAKE_SYSROOT ${squall_arm64_root})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(ENV{PKG_CONFIG_LIBDIR} /usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static;-L;/usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} ${squall_arm64_root}/usr/lib/aarch64-linux-gnu/pkgconfig:${squall_arm64_root}/usr/share/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${squall_arm64_root})
+set(SQUALL_ARM64_CPU max CACHE STRING "The processor that qemu-user plays: cortex-a72, neoverse-n1, max ...")
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static;-L;${squall_arm64_root};-cpu;${SQUALL_ARM64_CPU})

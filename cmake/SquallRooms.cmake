@@ -69,11 +69,17 @@ macro(squall_rooms)
   foreach(suffix_flags IN ITEMS
           "_avx512vnni.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mfma;-mf16c;-mprefer-vector-width=512;$<$<C_COMPILER_ID:GNU>:-fno-tree-pre>"
           "_avx512.c=-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512;$<$<C_COMPILER_ID:GNU>:-fno-tree-pre>"
-          "_avx2.c=-mavx2;-mfma;-mf16c")
+          "_avx2.c=-mavx2;-mfma;-mf16c"
+          "_neondot.c=-march=armv8.2-a+dotprod"
+          "_neoni8mm.c=-march=armv8.2-a+dotprod+i8mm")
     string(REGEX MATCH "^([^=]+)=(.+)$" _ "${suffix_flags}")
     set(suffix ${CMAKE_MATCH_1})
     set(flags ${CMAKE_MATCH_2})
-    if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(family x86_64|AMD64)
+    if(suffix MATCHES neon)
+      set(family aarch64|arm64)
+    endif()
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "${family}")
       file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*${suffix})
       set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${flags}")
     endif()

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static sq_isa best_isa;
@@ -15,9 +18,13 @@ static const struct {
     const char *name;
     sq_isa isa;
 } isa_names[] = {
-    {"c", SQ_ISA_C},           {"avx2", SQ_ISA_AVX2},
-    {"avx512", SQ_ISA_AVX512}, {"avx512vnni", SQ_ISA_AVX512_VNNI},
+    {"c", SQ_ISA_C},
+    {"avx2", SQ_ISA_AVX2},
+    {"avx512", SQ_ISA_AVX512},
+    {"avx512vnni", SQ_ISA_AVX512_VNNI},
     {"neon", SQ_ISA_NEON},
+    {"neondot", SQ_ISA_NEON_DOT},
+    {"neoni8mm", SQ_ISA_NEON_I8MM},
 };
 
 #if defined(__x86_64__)
@@ -49,8 +56,12 @@ static sq_isa detect(void)
 #elif defined(__aarch64__)
 static sq_isa detect(void)
 {
-    snprintf(feature_text, sizeof feature_text, "ARMv8-A NEON");
-    return SQ_ISA_NEON;
+    /* HWCAP_ASIMDDP and HWCAP2_I8MM of Linux' asm/hwcap.h, which old headers lack. */
+    const int dot = (getauxval(AT_HWCAP) >> 20 & 1) != 0;
+    const int i8mm = dot && (getauxval(AT_HWCAP2) >> 13 & 1) != 0;
+    snprintf(feature_text, sizeof feature_text, "ARMv8-A NEON%s%s", dot ? " DotProd" : "",
+             i8mm ? " I8MM" : "");
+    return i8mm ? SQ_ISA_NEON_I8MM : dot ? SQ_ISA_NEON_DOT : SQ_ISA_NEON;
 }
 #else
 static sq_isa detect(void)
@@ -60,16 +71,13 @@ static sq_isa detect(void)
 }
 #endif
 
-/* One family's ladder: x86 sets include those below; NEON stands beside them, above plain C. */
+/* Each family is a ladder; NEON's stands beside that of x86, both above plain C. */
 static int includes(sq_isa have, sq_isa need)
 {
     if (need == SQ_ISA_C) {
         return 1;
     }
-    if (need == SQ_ISA_NEON || have == SQ_ISA_NEON) {
-        return have == need;
-    }
-    return have >= need;
+    return (have >= SQ_ISA_NEON) == (need >= SQ_ISA_NEON) && have >= need;
 }
 
 static void initialise(void)
@@ -80,11 +88,7 @@ static void initialise(void)
         return;
     }
     sq_isa wanted = SQ_ISA_C;
-    for (size_t i = 0; i < sizeof isa_names / sizeof isa_names[0]; i++) {
-        if (strcmp(mask, isa_names[i].name) == 0) {
-            wanted = isa_names[i].isa;
-        }
-    }
+    (void)sq_isa_find(mask, &wanted);
     best_isa = includes(best_isa, wanted) ? wanted : best_isa;
 }
 
@@ -97,6 +101,17 @@ sq_isa sq_cpu_isa(void)
 int sq_cpu_can(sq_isa isa)
 {
     return includes(sq_cpu_isa(), isa);
+}
+
+bool sq_isa_find(const char *name, sq_isa *out)
+{
+    for (size_t i = 0; i < sizeof isa_names / sizeof isa_names[0]; i++) {
+        if (strcmp(name, isa_names[i].name) == 0) {
+            *out = isa_names[i].isa;
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *sq_isa_name(sq_isa isa)

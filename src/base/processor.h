@@ -2,6 +2,7 @@
 #ifndef SQ_BASE_PROCESSOR_H
 #define SQ_BASE_PROCESSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** Instruction sets, each a step on one ladder a machine family; a kernel's row names the one it
@@ -11,13 +12,18 @@ typedef enum sq_isa {
     SQ_ISA_AVX2 = 1,        /* AVX2 + FMA + F16C */
     SQ_ISA_AVX512 = 2,      /* AVX-512 F, BW, DQ, VL */
     SQ_ISA_AVX512_VNNI = 3, /* the same and VNNI */
-    SQ_ISA_NEON = 16        /* ARMv8-A with NEON */
+    SQ_ISA_NEON = 16,       /* ARMv8-A with NEON */
+    SQ_ISA_NEON_DOT = 17,   /* the same and the dot products of Armv8.2 (FEAT_DotProd) */
+    SQ_ISA_NEON_I8MM = 18   /* the same and the matrix products of Armv8.6 (FEAT_I8MM) */
 } sq_isa;
 
 /** The best instruction set of this host that the environment variable SQUALL_CPU
- * (c, avx2, avx512, avx512vnni, neon) does not mask away; an unknown name there counts as "c".
- * Read once. */
+ * (c, avx2, avx512, avx512vnni, neon, neondot, neoni8mm) does not mask away; an unknown name there
+ * counts as "c". Read once. */
 sq_isa sq_cpu_isa(void);
+
+/** The instruction set called `name`; false when there is none. */
+bool sq_isa_find(const char *name, sq_isa *out);
 
 /** Whether a kernel that needs `isa` may run here. */
 int sq_cpu_can(sq_isa isa);

@@ -37,21 +37,21 @@ static void print_help(void)
     }
     printf("  %-13s %s\n", "help", "this text, or that of one command: squall help COMMAND");
     printf("  %-13s %s\n", "--version", "version, commit, compiler, processor features in use");
-    printf(
-        "\nEvery command has --help, and --json for a result that programs can read. Results go "
-        "to\n"
-        "stdout, messages and notes to stderr; a note names what was left out or replaced, and "
-        "why.\n"
-        "\nTimes are UTC, as 2010-08-26T02:00Z or 2010-08-26T02:00:00Z. Rain rates are in mm/h. "
-        "Files\n"
-        "appear under their names only when they are complete.\n"
-        "\nExit codes:\n"
-        "  0  done\n"
-        "  1  failed: an input could not be used, or the result could not be written\n"
-        "  2  wrong usage: an unknown option, or a value that is not allowed\n"
-        "  3  done, but with something missing (only with forecast --strict)\n"
-        "\nEnvironment:\n"
-        "  SQUALL_CPU  use no more than this instruction set: c, avx2, avx512, avx512vnni, neon\n");
+    printf("\nEvery command has --help, and --json for a result that programs can read. Results go "
+           "to\n"
+           "stdout, messages and notes to stderr; a note names what was left out or replaced, and "
+           "why.\n"
+           "\nTimes are UTC, as 2010-08-26T02:00Z or 2010-08-26T02:00:00Z. Rain rates are in mm/h. "
+           "Files\n"
+           "appear under their names only when they are complete.\n"
+           "\nExit codes:\n"
+           "  0  done\n"
+           "  1  failed: an input could not be used, or the result could not be written\n"
+           "  2  wrong usage: an unknown option, or a value that is not allowed\n"
+           "  3  done, but with something missing (only with forecast --strict)\n"
+           "\nEnvironment:\n"
+           "  SQUALL_CPU  use no more than this instruction set: c, avx2, avx512, avx512vnni,\n"
+           "              neon, neondot, neoni8mm\n");
 }
 
 static const cli_command *find_command(const char *name)
@@ -73,20 +73,16 @@ static int unknown(const char *name)
 /* A mask with a slip in it would quietly mean plain C. */
 static bool known_mask(const char *mask)
 {
-    static const sq_isa all[] = {SQ_ISA_C, SQ_ISA_AVX2, SQ_ISA_AVX512, SQ_ISA_AVX512_VNNI,
-                                 SQ_ISA_NEON};
-    for (size_t i = 0; mask != NULL && i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(mask, sq_isa_name(all[i])) == 0) {
-            return true;
-        }
-    }
-    return mask == NULL || *mask == '\0';
+    sq_isa isa;
+    return mask == NULL || *mask == '\0' || sq_isa_find(mask, &isa);
 }
 
 static int dispatch(int argc, char **argv)
 {
     if (!known_mask(getenv("SQUALL_CPU"))) {
-        fprintf(stderr, "squall: SQUALL_CPU: '%s' is none of c, avx2, avx512, avx512vnni, neon\n",
+        fprintf(stderr,
+                "squall: SQUALL_CPU: '%s' is none of c, avx2, avx512, avx512vnni, neon, neondot, "
+                "neoni8mm\n",
                 getenv("SQUALL_CPU"));
         return CLI_USAGE;
     }

@@ -40,6 +40,12 @@ const sq_cpu_quant *sq_cpu_quant_pick(void)
         return &sq_cpu_quant_avx2;
     }
 #elif defined(__aarch64__)
+    if (sq_cpu_can(SQ_ISA_NEON_I8MM)) {
+        return &sq_cpu_quant_neoni8mm;
+    }
+    if (sq_cpu_can(SQ_ISA_NEON_DOT)) {
+        return &sq_cpu_quant_neondot;
+    }
     if (sq_cpu_can(SQ_ISA_NEON)) {
         return &sq_cpu_quant_neon;
     }

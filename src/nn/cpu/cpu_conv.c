@@ -155,8 +155,8 @@ static double cost_of(const conv_state *s)
                 s->phases[i].width;
     }
     const double outputs = (double)s->out_blocks * s->kernels->lanes;
-    const double rate = s->out_blocks == 1 ? 1.5e11 : s->channels < 8 ? 1.6e11 : 2.2e11;
-    return 2.0 * macs * s->channels * outputs * s->batch / rate;
+    const double share = s->out_blocks == 1 ? 0.75 : s->channels < 8 ? 0.8 : 1.1;
+    return 2.0 * macs * s->channels * outputs * s->batch / (share * s->kernels->rate);
 }
 
 static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)

@@ -80,6 +80,7 @@ typedef struct sq_cpu_kernels {
     int32_t lanes;
     squall_layout layout; /* C16 or C8, as `lanes` */
     int32_t max_pixels;   /* of a conv tile */
+    double rate;          /* floating-point operations a second of a thread, roughly: for costs */
     /** [blocks - 1][step - 1][pixels]: step is the distance of neighbouring pixels' inputs, 1 or 2.
      */
     sq_conv_tile_fn *conv_tile[2][2][SQ_CONV_MAX_PIXELS + 1];

@@ -5,6 +5,7 @@
 #define TABLE_NAME   "avx2"
 #define TABLE_ISA    SQ_ISA_AVX2
 #define TABLE_LAYOUT SQUALL_C8
+#define TABLE_RATE   1e11
 #define PIXELS       6
 #include "nn/cpu/cpu_template.h"
 #else

@@ -6,6 +6,7 @@
 #define TABLE_NAME     "avx512"
 #define TABLE_ISA      SQ_ISA_AVX512
 #define TABLE_LAYOUT   SQUALL_C16
+#define TABLE_RATE     2e11
 #define PIXELS         14
 #include "nn/cpu/cpu_template.h"
 #else

@@ -5,5 +5,6 @@
 #define TABLE_NAME   "c"
 #define TABLE_ISA    SQ_ISA_C
 #define TABLE_LAYOUT SQUALL_C8
+#define TABLE_RATE   1e10
 #define PIXELS       4
 #include "nn/cpu/cpu_template.h"

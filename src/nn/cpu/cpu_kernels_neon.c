@@ -6,6 +6,7 @@
 #define TABLE_NAME   "neon"
 #define TABLE_ISA    SQ_ISA_NEON
 #define TABLE_LAYOUT SQUALL_C8
+#define TABLE_RATE   3e10
 #define PIXELS       6
 #include "nn/cpu/cpu_template.h"
 #else

@@ -35,11 +35,11 @@ static void fill_image(const sq_step *step, qconv_state *s, uint32_t i, size_t *
 {
     const squall_tensor *tensor = sq_op_qconv_source(step, i);
     const sq_window *w = &s->conv.window;
-    const int32_t lanes = s->kernels->lanes;
+    const int32_t lanes = s->kernels->lanes, group = s->kernels->group;
     image_state *image = &s->images[i];
     image->channels = (int32_t)tensor->dims[1];
     image->blocks = (image->channels + lanes - 1) / lanes;
-    image->groups = (image->channels + SQ_QCONV_GROUP - 1) / SQ_QCONV_GROUP;
+    image->groups = (image->channels + group - 1) / group;
     image->height = (int32_t)tensor->dims[2];
     image->width = (int32_t)tensor->dims[3];
     image->up = s->conv.up[i] == 2;
@@ -47,7 +47,7 @@ static void fill_image(const sq_step *step, qconv_state *s, uint32_t i, size_t *
     image->taps_x = image->up ? 2 : (int32_t)w->kernel[1];
     image->step = image->up ? 1 : s->conv.phases || s->stride_x == 2 ? 2 : 1;
     image->zero = s->conv.x_zero[i];
-    image->set_bytes = (size_t)image->groups * SQ_QCONV_GROUP * (size_t)image->taps_y *
+    image->set_bytes = (size_t)image->groups * (size_t)group * (size_t)image->taps_y *
                        (size_t)image->taps_x * (size_t)s->out_blocks * (size_t)lanes;
     image->weights = *packed;
     *packed += image->set_bytes * (image->up ? PHASES : 1);
@@ -129,7 +129,9 @@ static const char *why_not(const sq_step *step)
 static double cost_of(const qconv_state *s)
 {
     const bool vnni = strstr(s->kernels->name, "vnni") != NULL;
-    const double rate = vnni ? (s->out_blocks == 1 ? 5e11 : 9e11) : 1.5e11;
+    const double rate = s->kernels->rate > 0 ? s->kernels->rate
+                        : vnni               ? (s->out_blocks == 1 ? 5e11 : 9e11)
+                                             : 1.5e11;
     double bytes = 0;
     for (uint32_t i = 0; i < s->conv.sources; i++) {
         bytes += (double)s->images[i].set_bytes;
@@ -164,14 +166,15 @@ static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reaso
     return 1;
 }
 
-/* Weights of an image's block of channels at a tap, for one panel: [group][width][4]. */
+/* Weights of an image's block of channels at a tap, for one panel: [group][width][channel]. */
 static int8_t *pack_tap(const sq_step *step, const qconv_state *s, uint32_t i, int set,
                         int32_t first, int32_t width, int64_t c0, int64_t real, int32_t tap,
                         int8_t *to)
 {
-    for (int64_t g = 0; g < real; g += SQ_QCONV_GROUP) {
+    const int32_t group = s->kernels->group;
+    for (int64_t g = 0; g < real; g += group) {
         for (int32_t j = 0; j < width; j++) {
-            for (int64_t c = g; c < g + SQ_QCONV_GROUP; c++) {
+            for (int64_t c = g; c < g + group; c++) {
                 const int64_t k = first + j;
                 *to++ = k < s->conv.outputs && c < real ? weight_at(step, s, i, set, k, c0 + c, tap)
                                                         : 0;
@@ -182,7 +185,7 @@ static int8_t *pack_tap(const sq_step *step, const qconv_state *s, uint32_t i, i
 }
 
 /* All weights of a set of an image, `first` the first of its channels among those of all images:
- * [panel][block][tap_y][tap_x][group][width][4]. */
+ * [panel][block][tap_y][tap_x][group][width][channel]. */
 static void pack_image(const sq_step *step, const qconv_state *s, uint32_t i, int set,
                        int64_t first, int8_t *to)
 {
@@ -212,7 +215,7 @@ static int32_t bias_of(const sq_step *step, const qconv_state *s, int set, int64
                 sum += weight_at(step, s, i, image->up ? set : 0, k, first + c, tap);
             }
         }
-        bias -= sum * image->zero;
+        bias -= sum * (image->zero - s->kernels->offset);
     }
     return (int32_t)(uint32_t)(uint64_t)bias;
 }

@@ -9,7 +9,7 @@
 
 #include "nn/cpu/cpu_kernels.h"
 
-/* Channels that one instruction multiplies and adds up. */
+/* Numbers that one instruction multiplies and adds up: channels, of depthwise kernels pixels. */
 #define SQ_QCONV_GROUP 4
 
 /* One of the images that a convolution reads. Strides are in bytes. */
@@ -19,7 +19,7 @@ typedef struct sq_qconv_image {
     int32_t channels;
     int32_t taps_y, taps_x;
     int32_t step;          /* pixels between neighbouring outputs' inputs: 1 or 2 */
-    const int8_t *weights; /* [block][tap_y][tap_x][group][blocks * L][4] */
+    const int8_t *weights; /* [block][tap_y][tap_x][group][blocks * L][of a group] */
 } sq_qconv_image;
 
 /* A row of up to `max_pixels` output pixels times one or two blocks of output channels. */
@@ -53,6 +53,9 @@ typedef struct sq_cpu_quant {
     const char *name;
     int32_t lanes;
     int32_t max_pixels;
+    double rate;    /* operations a second of a thread, roughly; 0: see cpu_qconv.c */
+    int32_t group;  /* neighbouring channels whose weights for one output stand together */
+    int32_t offset; /* that the kernels take off every input; the bias makes up for it */
     sq_qconv_tile_fn *conv_tile[2][SQ_CONV_MAX_PIXELS + 1]; /* [blocks - 1][pixels] */
     /** Depthwise: `pixels` pixels of one block of outputs; images and weights of `tile` are not
      * looked at. */
@@ -67,7 +70,7 @@ extern const sq_cpu_quant sq_cpu_quant_c;
 #if defined(__x86_64__)
 extern const sq_cpu_quant sq_cpu_quant_avx2, sq_cpu_quant_avx512, sq_cpu_quant_avx512vnni;
 #elif defined(__aarch64__)
-extern const sq_cpu_quant sq_cpu_quant_neon;
+extern const sq_cpu_quant sq_cpu_quant_neon, sq_cpu_quant_neondot, sq_cpu_quant_neoni8mm;
 #endif
 
 /** The kernels for this host, SQUALL_CPU respected; lanes are those of sq_cpu_pick(). */

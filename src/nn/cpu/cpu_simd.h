@@ -158,22 +158,55 @@ static inline vf vf_below(vf x, vf limit, vf a, vf b)
     return (vf){vbslq_f32(vcltq_f32(x.a, limit.a), a.a, b.a),
                 vbslq_f32(vcltq_f32(x.b, limit.b), a.b, b.b)};
 }
-typedef struct vi {
-    int32_t v[LANES];
+typedef struct vi { /* which bytes of eight floats */
+    uint8x16_t a, b;
 } vi;
+static inline uint8x16_t vi_bytes(int32x4_t lane)
+{
+    const uint32x4_t first = vmulq_n_u32(vreinterpretq_u32_s32(lane), 0x04040404);
+    return vreinterpretq_u8_u32(vaddq_u32(first, vdupq_n_u32(0x03020100)));
+}
 static inline vi vi_load(const int32_t *p)
 {
-    vi r;
-    memcpy(r.v, p, sizeof r.v);
-    return r;
+    return (vi){vi_bytes(vld1q_s32(p)), vi_bytes(vld1q_s32(p + 4))};
 }
 static inline vf vf_permute(const float *p, vi index)
 {
-    float r[LANES];
-    for (int i = 0; i < LANES; i++) {
-        r[i] = p[index.v[i]];
+    const uint8x16x2_t all = {
+        {vreinterpretq_u8_f32(vld1q_f32(p)), vreinterpretq_u8_f32(vld1q_f32(p + 4))}};
+    return (vf){vreinterpretq_f32_u8(vqtbl2q_u8(all, index.a)),
+                vreinterpretq_f32_u8(vqtbl2q_u8(all, index.b))};
+}
+static inline float32x4_t vf_low_halves(float32x4_t x, float32x4_t y)
+{
+    return vcombine_f32(vget_low_f32(x), vget_low_f32(y));
+}
+static inline float32x4_t vf_high_halves(float32x4_t x, float32x4_t y)
+{
+    return vcombine_f32(vget_high_f32(x), vget_high_f32(y));
+}
+/* Four rows of four. */
+static inline void vf_transpose_part(float32x4_t *w, float32x4_t *x, float32x4_t *y, float32x4_t *z)
+{
+    const float32x4_t a = vtrn1q_f32(*w, *x), b = vtrn2q_f32(*w, *x);
+    const float32x4_t c = vtrn1q_f32(*y, *z), d = vtrn2q_f32(*y, *z);
+    *w = vf_low_halves(a, c);
+    *x = vf_low_halves(b, d);
+    *y = vf_high_halves(a, c);
+    *z = vf_high_halves(b, d);
+}
+static inline void vf_transpose(vf r[LANES])
+{
+    vf_transpose_part(&r[0].a, &r[1].a, &r[2].a, &r[3].a);
+    vf_transpose_part(&r[0].b, &r[1].b, &r[2].b, &r[3].b);
+    vf_transpose_part(&r[4].a, &r[5].a, &r[6].a, &r[7].a);
+    vf_transpose_part(&r[4].b, &r[5].b, &r[6].b, &r[7].b);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const float32x4_t right = r[i].b;
+        r[i].b = r[i + 4].a;
+        r[i + 4].a = right;
     }
-    return vf_load(r);
 }
 static inline vf vf_exp2i(vf n)
 {
@@ -267,11 +300,6 @@ static inline vf vf_exp2i(vf n)
     }
     return r;
 }
-#else
-#error "define SQ_SIMD_AVX512, SQ_SIMD_AVX2, SQ_SIMD_NEON or SQ_SIMD_C"
-#endif
-
-#if defined(SQ_SIMD_NEON) || defined(SQ_SIMD_C)
 /* Rows become columns. */
 static inline void vf_transpose(vf r[LANES])
 {
@@ -288,6 +316,8 @@ static inline void vf_transpose(vf r[LANES])
         r[i] = vf_load(to[i]);
     }
 }
+#else
+#error "define SQ_SIMD_AVX512, SQ_SIMD_AVX2, SQ_SIMD_NEON or SQ_SIMD_C"
 #endif
 
 /* e^x, relative error below 2e-7: 2^n e^r with |r| <= ln(2)/2, the latter by its Taylor series to

@@ -3,9 +3,10 @@
  * where the processor has the instruction.
  *
  * vq_dot(sum, x, w) adds to each lane four products of x (unsigned, the same four for all lanes)
- * and w (signed). Where there is no such instruction the products are of 16 bits, whose sums of two
- * do not overflow: the same numbers. vq_dot_each(sum, x, w) takes four numbers of its own for each
- * lane, which vq_each_load(p, by) gathers: those of one channel in four neighbouring pixels at p.
+ * and w (signed); NEON has tiles of its own instead. Where there is no such instruction the
+ * products are of 16 bits, whose sums of two do not overflow: the same numbers. vq_dot_each(sum, x,
+ * w) takes four numbers of its own for each lane, which vq_each_load(p, by) gathers: those of one
+ * channel in four neighbouring pixels at p.
  */
 
 #include "nn/cpu/cpu_simd.h"
@@ -145,31 +146,14 @@ static inline vf vq_to_float(vq q)
 {
     return (vf){vcvtq_f32_s32(q.a), vcvtq_f32_s32(q.b)};
 }
-typedef int16x8_t vq_x; /* the four numbers, twice */
 typedef struct vq_w {
     int16x8_t v[4]; /* two lanes each */
 } vq_w;
-static inline vq_x vq_x_load(const uint8_t *p)
-{
-    const uint8x8_t four = vreinterpret_u8_s32(vdup_n_s32(sq_load_int(p)));
-    return vreinterpretq_s16_u16(vmovl_u8(four));
-}
 static inline vq_w vq_w_load(const int8_t *p)
 {
     return (vq_w){{vmovl_s8(vld1_s8(p)), vmovl_s8(vld1_s8(p + 8)), vmovl_s8(vld1_s8(p + 16)),
                    vmovl_s8(vld1_s8(p + 24))}};
 }
-static inline int32x4_t vq_four(vq_x x, int16x8_t w0, int16x8_t w1)
-{
-    const int32x4_t p0 = vmull_s16(vget_low_s16(x), vget_low_s16(w0));
-    const int32x4_t p1 = vmull_s16(vget_low_s16(x), vget_high_s16(w0));
-    const int32x4_t p2 = vmull_s16(vget_low_s16(x), vget_low_s16(w1));
-    const int32x4_t p3 = vmull_s16(vget_low_s16(x), vget_high_s16(w1));
-    return vpaddq_s32(vpaddq_s32(p0, p1), vpaddq_s32(p2, p3));
-}
-#define vq_dot(sum, x, w)                                             \
-    ((sum) = (vq){vaddq_s32((sum).a, vq_four(x, (w).v[0], (w).v[1])), \
-                  vaddq_s32((sum).b, vq_four(x, (w).v[2], (w).v[3]))})
 typedef struct vq_pick {
     uint8x16_t low, high; /* where the bytes of lanes 0..3 and 4..7 are */
 } vq_pick;

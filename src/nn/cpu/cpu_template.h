@@ -1,8 +1,7 @@
 /* nn/cpu/cpu_template.h - the kernels, written once for the vector of cpu_simd.h.
  *
  * The including file defines SQ_SIMD_*, TABLE (name of the table), TABLE_NAME, TABLE_ISA,
- * TABLE_LAYOUT, PIXELS1 and PIXELS2: pixels of a conv tile that fit the registers with one and two
- * blocks.
+ * TABLE_LAYOUT, TABLE_RATE, PIXELS: pixels of a conv tile that fit the registers.
  */
 #include "nn/cpu/cpu_kernels.h"
 #include "nn/cpu/cpu_simd.h"
@@ -425,6 +424,7 @@ const sq_cpu_kernels TABLE = {
     .lanes = LANES,
     .layout = TABLE_LAYOUT,
     .max_pixels = PIXELS,
+    .rate = TABLE_RATE,
     .conv_tile = {{ROW(1, 1), ROW(1, 2)}, {ROW(2, 1), ROW(2, 2)}},
     .max_tiles = {2 * PIXELS, PIXELS},
     .winograd_product = {products_1, products_2},

@@ -2,6 +2,7 @@
  * cpu_simd.h and cpu_simd_quant.h.
  *
  * The including file defines what cpu_template.h wants too: SQ_SIMD_*, TABLE, TABLE_NAME, PIXELS.
+ * NEON's tiles are in cpu_template_qtile_neon.h.
  */
 #include "nn/cpu/cpu_quant.h"
 #include "nn/cpu/cpu_simd_quant.h"
@@ -37,6 +38,13 @@ static __attribute__((noinline)) void activate_floats(const sq_qconv_tile *t, in
     }
 }
 
+#if defined(SQ_SIMD_NEON)
+#include "nn/cpu/cpu_template_qtile_neon.h"
+#else
+/* Channels that one instruction multiplies and adds up. */
+enum { GROUP = SQ_QCONV_GROUP, OFFSET = 0 };
+#define RATE 0
+
 /* What one image adds to the sums; four neighbouring channels are broadcast from memory at constant
  * displacements from one pointer. */
 KERNEL void add_image(const sq_qconv_image *image, vq sum[SQ_CONV_MAX_PIXELS][2], const int pixels,
@@ -52,7 +60,7 @@ KERNEL void add_image(const sq_qconv_image *image, vq sum[SQ_CONV_MAX_PIXELS][2]
             const uint8_t *tap = row;
             for (int32_t x = 0; x < image->taps_x; x++, tap += image->in_tap) {
 #pragma GCC unroll 1
-                for (int32_t c = 0; c < bytes; c += SQ_QCONV_GROUP) {
+                for (int32_t c = 0; c < bytes; c += GROUP) {
                     const vq_w w0 = vq_w_load(weights);
                     const vq_w w1 = vq_w_load(weights + (blocks > 1 ? GROUP_BYTES : 0));
                     weights += GROUP_BYTES * blocks;
@@ -99,6 +107,7 @@ KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int block
         activate_floats(t, pixels, blocks);
     }
 }
+#endif
 
 #define TILE(p, b)                                           \
     static void qconv_tile_##p##_##b(const sq_qconv_tile *t) \
@@ -113,6 +122,8 @@ TILES(4)
 #if PIXELS > 4
 TILES(5)
 TILES(6)
+#endif
+#if PIXELS > 6
 TILES(7)
 TILES(8)
 TILES(9)
@@ -130,6 +141,11 @@ TILES(14)
 #define ROW(b)                                               \
     {                                                        \
         NULL, NAME(1, b), NAME(2, b), NAME(3, b), NAME(4, b) \
+    }
+#elif PIXELS == 6
+#define ROW(b)                                                                       \
+    {                                                                                \
+        NULL, NAME(1, b), NAME(2, b), NAME(3, b), NAME(4, b), NAME(5, b), NAME(6, b) \
     }
 #elif PIXELS == 10
 #define ROW(b)                                                                                    \
@@ -224,6 +240,9 @@ const sq_cpu_quant TABLE = {
     .name = TABLE_NAME,
     .lanes = LANES,
     .max_pixels = PIXELS,
+    .rate = RATE,
+    .group = GROUP,
+    .offset = OFFSET,
     .conv_tile = {ROW(1), ROW(2)},
     .depth_row = depth_row,
     .quantize = quantize,

@@ -284,7 +284,7 @@ static double read_cost(double bytes)
     return bytes / 2e10 + (bytes > kept ? (bytes - kept) / 5e9 : 0.0);
 }
 
-/* Products at four fifths of 256 flops a nanosecond, transforms by vectors of what they touch,
+/* Products at four fifths of the most, transforms by vectors of what they touch,
  * weights read from beyond the cache; the lean way transforms weights for each block of tiles and
  * reads all tiles once more for each panel. */
 double sq_winograd_cost(const sq_winograd *s)
@@ -306,7 +306,7 @@ double sq_winograd_cost(const sq_winograd *s)
         s->lean ? 60e-9 * channels * (double)s->out_blocks * (double)s->blocks * (double)s->batch +
                       20e-9 * tiles * (double)s->in_blocks * (double)s->panels
                 : read_cost(4.0 * points * channels * outputs);
-    return flops / 2e11 + in + out + weights;
+    return flops / s->kernels->rate + in + out + weights;
 }
 
 /* G of cpu_template_winograd.h. */

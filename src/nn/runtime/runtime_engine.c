@@ -28,20 +28,6 @@ static squall_status read_options(const squall_engine_options *given, squall_eng
     return SQUALL_OK;
 }
 
-/* An instruction set by the name that an engine holds; false when it is not known. */
-static bool find_isa(const char *name, sq_isa *out)
-{
-    static const sq_isa all[] = {SQ_ISA_C, SQ_ISA_AVX2, SQ_ISA_AVX512, SQ_ISA_AVX512_VNNI,
-                                 SQ_ISA_NEON};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(sq_isa_name(all[i]), name) == 0) {
-            *out = all[i];
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Every step of every profile must have its tactic on this host, and all of them its memory. */
 static squall_status try_plans(const sq_engine_file *file, const sq_plan *plans, bool on_device,
                                squall_error *err)
@@ -117,7 +103,7 @@ static squall_status choose_plans(squall_engine *engine, const squall_engine_opt
         }
         sq_note(notes, file->name, "built for a GPU (%s): %s: %s", file->isa, why.text, remedy);
     } else if (file->device != NULL && !options->portable) {
-        const bool fits = find_isa(file->isa, &isa) && sq_cpu_can(isa);
+        const bool fits = sq_isa_find(file->isa, &isa) && sq_cpu_can(isa);
         if (!fits && options->native) {
             return sq_fail(err, SQUALL_E_MISMATCH, file->name,
                            "built for %s, this host has %s; run squall build again here, or leave "

@@ -55,7 +55,7 @@ static void read_ports(const char *name, ports *all)
 {
     char path[512], magic[4];
     uint32_t counts[2];
-    snprintf(path, sizeof path, FOLDER "%s.io", name);
+    snprintf(path, sizeof path, FOLDER "%.63s.io", name);
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     read_bytes(file, magic, sizeof magic);
@@ -204,7 +204,7 @@ static void test_networks(void **state)
         for (size_t e = 0; e < 2; e++) {
             for (size_t d = 0; d < 2; d++) {
                 char file[128];
-                snprintf(file, sizeof file, "%s.%s.onnx", names[i], exporters[e]);
+                snprintf(file, sizeof file, "%.63s.%s.onnx", names[i], exporters[e]);
                 build(file, devices[d], &all);
                 run(file, devices[d], &all);
             }
