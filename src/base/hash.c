@@ -69,6 +69,12 @@ void sq_hash_blake2b(const void *bytes, size_t size, unsigned char *out, size_t 
     crypto_generichash(out, length, bytes, size, NULL, 0);
 }
 
+void sq_hash_keyed(const void *bytes, size_t size, const unsigned char *key, size_t key_size,
+                   unsigned char *out, size_t length)
+{
+    crypto_generichash(out, length, bytes, size, key, key_size);
+}
+
 bool sq_hash_equal(const unsigned char *a, const unsigned char *b, size_t length)
 {
     return sodium_memcmp(a, b, length) == 0;

@@ -24,6 +24,10 @@ char *sq_hash_format(const unsigned char *hash, char *text);
 /** BLAKE2b of `size` bytes into `out`, `length` bytes (16..64). */
 void sq_hash_blake2b(const void *bytes, size_t size, unsigned char *out, size_t length);
 
+/** The same with a key of 16 to 64 bytes: only who has the key can make it. */
+void sq_hash_keyed(const void *bytes, size_t size, const unsigned char *key, size_t key_size,
+                   unsigned char *out, size_t length);
+
 /** Whether two hashes are equal, in a time that does not tell where they differ. */
 bool sq_hash_equal(const unsigned char *a, const unsigned char *b, size_t length);
 

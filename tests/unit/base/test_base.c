@@ -204,6 +204,20 @@ static void test_hash(void **state)
                         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* Python 3.11: hashlib.blake2b(b"abc", digest_size=32, key=bytes(range(32))).hexdigest() */
+static void test_hash_keyed(void **state)
+{
+    (void)state;
+    unsigned char key[32], hash[SQ_HASH_BYTES];
+    char text[SQ_HASH_TEXT];
+    for (unsigned char i = 0; i < sizeof key; i++) {
+        key[i] = i;
+    }
+    sq_hash_keyed("abc", 3, key, sizeof key, hash, sizeof hash);
+    assert_string_equal(sq_hash_format(hash, text),
+                        "d63a32d3e44738d7907f964316c241adaba0abfeabc32349677578a15a203f7f");
+}
+
 /* Many messages at once have the hashes that libsodium gives each; on every instruction set that
  * SQUALL_CPU asks for. */
 static void test_hash_many(void **state)
@@ -240,10 +254,11 @@ static void test_hash_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hash_many),   cmocka_unit_test(test_time),
-        cmocka_unit_test(test_aside),       cmocka_unit_test(test_size),
-        cmocka_unit_test(test_atomic_file), cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_hash),        cmocka_unit_test(test_notes_and_text),
+        cmocka_unit_test(test_hash_many),      cmocka_unit_test(test_time),
+        cmocka_unit_test(test_aside),          cmocka_unit_test(test_size),
+        cmocka_unit_test(test_atomic_file),    cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_hash),           cmocka_unit_test(test_hash_keyed),
+        cmocka_unit_test(test_notes_and_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
