@@ -213,7 +213,7 @@ static void test_qconv(void **state)
     (void)state;
     /* By this test on x86-64 (gcc 12, avx512vnni): other processors give the same bits. Other cases
      * give another number. */
-    const uint64_t golden = UINT64_C(0x7d2a978348e0d8e3);
+    const uint64_t golden = UINT64_C(0x2c8400bc5998191e);
     uint64_t hash = UINT64_C(14695981039346656037);
     long ran = 0;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
