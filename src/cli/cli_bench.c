@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cli_bench_edge.h"
 #include "cli/cli_engine.h"
 #include "cli/cli_npy.h"
 
@@ -12,7 +13,7 @@ enum { MAX_IO = 16 };
 /* What was asked for on the command line. */
 typedef struct request {
     int32_t threads, profile, runs, warmup, batch;
-    bool layers, json;
+    bool layers, json, edge;
     cli_engine open;
     cli_list inputs, references; /* .npy files */
 } request;
@@ -23,9 +24,11 @@ typedef struct bench {
     squall_context *context;
     squall_tensor inputs[MAX_IO], outputs[MAX_IO]; /* owned data */
     size_t input_count, output_count;
-    double *times;                 /* owned, seconds, sorted after the runs */
-    double device_s;               /* least time on a GPU, without copies; 0 elsewhere */
-    double load_s, psnr_db, worst; /* against the references; NaN without */
+    double *times;           /* owned, seconds, sorted after the runs */
+    double device_s;         /* least time on a GPU, without copies; 0 elsewhere */
+    double load_s, opened_s; /* and when the clock began */
+    cli_edge edge;
+    double psnr_db, worst; /* against the references; NaN without */
 } bench;
 
 static int by_size(const void *a, const void *b)
@@ -75,7 +78,7 @@ static squall_status prepare(bench *b, const request *want, const char *path, sq
     for (size_t i = 0; i < want->inputs.count && i < MAX_IO; i++) {
         SQ_TRY(cli_npy_read(want->inputs.items[i], &b->inputs[i], err));
     }
-    const double start = sq_clock_s();
+    const double start = b->opened_s = sq_clock_s();
     SQ_TRY(cli_engine_open(&want->open, path, &b->engine, notes, err));
     b->input_count = squall_engine_input_count(b->engine);
     b->output_count = squall_engine_output_count(b->engine);
@@ -115,14 +118,23 @@ static squall_status measure(bench *b, const request *want, squall_error *err)
         return sq_fail(err, SQUALL_E_MEMORY, "times", "no memory");
     }
     for (int32_t i = -want->warmup; i < want->runs; i++) {
+        if (want->edge && i == 0) {
+            cli_edge_begin(&b->edge);
+        }
         const double start = sq_clock_s();
         SQ_TRY(squall_context_run(b->context, b->inputs, b->input_count, b->outputs,
                                   b->output_count, err));
+        if (i == -want->warmup) {
+            b->edge.first_s = sq_clock_s() - b->opened_s;
+        }
         if (i >= 0) {
             b->times[i] = sq_clock_s() - start;
             const double device_s = squall_context_device_s(b->context);
             b->device_s = i == 0 || device_s < b->device_s ? device_s : b->device_s;
             cli_progress("bench", (size_t)i + 1, (size_t)want->runs);
+            if (want->edge) {
+                cli_edge_sample(&b->edge);
+            }
         }
     }
     qsort(b->times, (size_t)want->runs, sizeof *b->times, by_size);
@@ -196,6 +208,9 @@ static squall_status report(bench *b, const request *want, const char *path, squ
     const squall_step_time *steps = NULL;
     size_t step_count = 0;
     squall_context_info(b->context, &info);
+    if (want->edge) {
+        cli_edge_end(&b->edge, want->runs, path);
+    }
     if (want->layers) {
         SQ_TRY(squall_context_profile(b->context, b->inputs, b->input_count, b->outputs,
                                       b->output_count, &steps, &step_count, err));
@@ -205,7 +220,7 @@ static squall_status report(bench *b, const request *want, const char *path, squ
         n % 2 == 1 ? b->times[n / 2] : 0.5 * (b->times[n / 2 - 1] + b->times[n / 2]);
     const double p99 = b->times[(size_t)ceil(0.99 * (double)n) - 1];
     if (want->json) {
-        return print_result(
+        json_t *document =
             json_pack("{s:o, s:s, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:I, s:o, s:o, s:o}",
                       "engine", cli_text(path), "backend", info.backend, "runs", (int)n,
                       "median_ms", 1e3 * median, "min_ms", 1e3 * b->times[0], "p99_ms", 1e3 * p99,
@@ -214,14 +229,20 @@ static squall_status report(bench *b, const request *want, const char *path, squ
                       1e3 * b->device_s, "load_ms", 1e3 * b->load_s, "peak_bytes",
                       (json_int_t)cli_peak_bytes(), "arena_bytes", (json_int_t)info.arena_bytes,
                       "psnr_db", cli_real(b->psnr_db), "worst_relative_error", cli_real(b->worst),
-                      "layers", layers_json(steps, step_count)),
-            err);
+                      "layers", layers_json(steps, step_count));
+        if (want->edge) {
+            json_object_set_new(document, "edge", cli_edge_json(&b->edge));
+        }
+        return print_result(document, err);
     }
     printf("%s on %s: median %.3f ms of %zu runs (min %.3f, p99 %.3f, max %.3f), %.1f GFLOP/s\n"
            "  load %.1f ms, peak memory %.1f MB, arena %.1f MB\n",
            path, info.backend, 1e3 * median, n, 1e3 * b->times[0], 1e3 * p99, 1e3 * b->times[n - 1],
            2e-9 * (double)info.macs / median, 1e3 * b->load_s, (double)cli_peak_bytes() / 1e6,
            (double)info.arena_bytes / 1e6);
+    if (want->edge) {
+        cli_edge_print(&b->edge);
+    }
     if (b->device_s > 0) {
         printf("  on the GPU alone, without copies: %.3f ms at the least\n", 1e3 * b->device_s);
     }
@@ -292,6 +313,9 @@ static int run(int argc, char **argv)
          .argument = "FILE.npy",
          .list = &want.references,
          .help = "what the output should be; may be given again"},
+        {.name = "edge",
+         .flag = &want.edge,
+         .help = "cold start, processor time and energy of a run, too: docs/edge.md"},
         {.name = "layers", .flag = &want.layers, .help = "time of each step"},
         CLI_ENGINE_OPTIONS(want.open),
         {.name = "json", .flag = &want.json, .help = "print JSON"},
