@@ -194,10 +194,10 @@ squall_status sq_calibrate_layers(sq_calibrator *c, const squall_build_options *
         drop_slow(&c->quant);
         SQ_TRY(sq_trial_quality(c, &c->quant, true, quality, err));
     }
-    double aim = want->min_psnr_db;
+    double aim = 0;
     const double range = quality->high - quality->low;
     for (int round = 0; round < MOST_ROUNDS && !good_enough(quality, want); round++) {
-        /* The prediction may be off: what was verified says by how much. */
+        /* The prediction may be off, to either side: what was verified says by how much. */
         const double missing = want->min_psnr_db - sq_quality_psnr(quality);
         const double next = predicted_psnr(&c->quant, range) + fmax(missing, 0.5);
         aim = fmax(aim, next);

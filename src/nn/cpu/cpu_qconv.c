@@ -380,10 +380,9 @@ static void run_row(const qconv_run *r, int32_t n, int32_t row, int32_t odd, int
              (size_t)s->out_width +
          (size_t)odd) *
             (size_t)lanes * bytes;
-    for (int32_t i = 0; i < tiles; i++) {
-        place at = {.n = n, .row = row, .odd = odd};
-        at.column = (int32_t)((int64_t)width * i / tiles);
-        at.pixels = (int32_t)((int64_t)width * (i + 1) / tiles) - at.column;
+    place at = {.n = n, .row = row, .odd = odd};
+    for (int32_t i = 0; i < tiles; i++, at.column += at.pixels) {
+        at.pixels = width / tiles + (i < width % tiles);
         for (uint32_t k = 0; k < s->conv.sources; k++) {
             aim(s, r->call->step, k, &at, scratch, &images[k]);
         }

@@ -11,19 +11,34 @@
 
 enum { GROUP_BYTES = LANES * SQ_QCONV_GROUP };
 
-/* What becomes of LANES sums: bias, multiplication, and the type of the output. */
-KERNEL void put(const sq_qconv_tile *t, vq sum, const float *multiplier, ptrdiff_t at)
+/* How a tile ends, out of reach of the bytes that it stores: they might be the tile's own, for all
+ * that a compiler knows. */
+typedef struct ending {
+    void *out;
+    float low, high;
+    int32_t zero;
+    bool to_float;
+    sq_cpu_act act;
+} ending;
+
+KERNEL ending ending_of(const sq_qconv_tile *t)
 {
-    vf value = vf_mul(vq_to_float(sum), vf_load(multiplier));
-    if (!t->to_float) {
-        if (t->act.kind == SQ_ACT_LEAKY_RELU) {
-            value = activate(value, &t->act);
+    return (ending){t->out, t->low, t->high, t->zero, t->to_float, t->act};
+}
+
+/* What becomes of LANES sums: multiplication, and the type of the output. */
+KERNEL void put(const ending *e, vq sum, vf multiplier, ptrdiff_t at)
+{
+    vf value = vf_mul(vq_to_float(sum), multiplier);
+    if (!e->to_float) {
+        if (e->act.kind == SQ_ACT_LEAKY_RELU) {
+            value = activate(value, &e->act);
         }
-        vf_store_u8((uint8_t *)t->out + at, vf_hold(value, t->low, t->high), t->zero);
-    } else if (t->act.kind == SQ_ACT_RELU) {
-        vf_store((float *)t->out + at, vf_max(value, vf_set(0.0f)));
+        vf_store_u8((uint8_t *)e->out + at, vf_hold(value, e->low, e->high), e->zero);
+    } else if (e->act.kind == SQ_ACT_RELU) {
+        vf_store((float *)e->out + at, vf_max(value, vf_set(0.0f)));
     } else {
-        vf_store((float *)t->out + at, value);
+        vf_store((float *)e->out + at, value);
     }
 }
 
@@ -96,11 +111,14 @@ KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int block
             add_image(&t->images[s], sum, pixels, blocks, 2);
         }
     }
+    const ending end = ending_of(t);
+    const vf m0 = vf_load(t->multiplier), m1 = vf_load(t->multiplier + (blocks > 1 ? LANES : 0));
+    const ptrdiff_t pixel = t->out_pixel, plane = t->out_plane;
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
-        put(t, sum[i][0], t->multiplier, i * t->out_pixel);
+        put(&end, sum[i][0], m0, i * pixel);
         if (blocks > 1) {
-            put(t, sum[i][1], t->multiplier + LANES, i * t->out_pixel + t->out_plane);
+            put(&end, sum[i][1], m1, i * pixel + plane);
         }
     }
     if (t->to_float && t->act.kind > SQ_ACT_RELU) {
@@ -165,8 +183,8 @@ TILES(14)
 /* ------------------------------------------------------------------ depthwise */
 
 /* Some pixels of a row, from pixel `first` on. */
-KERNEL void depth_pixels(const sq_qdepth_row *r, const sq_qconv_tile *t, vq_pick by, int32_t first,
-                         const int count)
+KERNEL void depth_pixels(const sq_qdepth_row *r, const sq_qconv_tile *t, const ending *end,
+                         vq_pick by, int32_t first, const int count)
 {
     const uint8_t *row = r->in + first * r->in_pixel;
     const int8_t *weights = r->weights;
@@ -184,20 +202,22 @@ KERNEL void depth_pixels(const sq_qdepth_row *r, const sq_qconv_tile *t, vq_pick
             }
         }
     }
+    const vf multiplier = vf_load(t->multiplier);
     for (int i = 0; i < count; i++) {
-        put(t, sum[i], t->multiplier, (ptrdiff_t)(first + i) * LANES);
+        put(end, sum[i], multiplier, (ptrdiff_t)(first + i) * LANES);
     }
 }
 
 static void depth_row(const sq_qdepth_row *r, const sq_qconv_tile *t, int32_t pixels)
 {
     const vq_pick by = vq_pick_make(r->lane);
+    const ending end = ending_of(t);
     int32_t i = 0;
     for (; i + 4 <= pixels; i += 4) {
-        depth_pixels(r, t, by, i, 4);
+        depth_pixels(r, t, &end, by, i, 4);
     }
     for (; i < pixels; i++) {
-        depth_pixels(r, t, by, i, 1);
+        depth_pixels(r, t, &end, by, i, 1);
     }
     if (t->to_float && t->act.kind > SQ_ACT_RELU) {
         activate_floats(t, pixels, 1);
