@@ -58,9 +58,10 @@ typedef struct squall_build_options {
     int32_t tactics_strict;    /**< not 0: measure nothing, and refuse when a choice is left for
                                     which the file holds no time */
     const char *precision;     /**< what the device computes in: "fp32" (default); "fp16" on a GPU;
-                                    "int8" and "auto" on a processor: layers in numbers of 8 bits, all
-                                    of them or those that are worth it. Inputs and outputs stay float32
-                                    */
+                                    on a processor "fp16" and "bf16" keep weights and tensors in 16
+                                    bits, half the memory, and compute in float32; "int8" and "auto":
+                                    layers in numbers of 8 bits, all of them or those that are worth
+                                    it. Inputs and outputs stay float32 */
     squall_explanation *explanation; /**< borrowed; filled with what became of each node of the
                                         model, for the first profile; NULL: not wanted */
     const char *dump_folder; /**< borrowed; a folder that is there: the graph as DOT and JSON after

@@ -306,9 +306,10 @@ static int run(int argc, char **argv)
          .text = &want.device,
          .help = "kernels of this host (default), plain C alone, a GPU, or GPUs of a kind"},
         {.name = "precision",
-         .argument = "fp32|fp16|int8|auto",
+         .argument = "fp32|fp16|bf16|int8|auto",
          .text = &want.precision,
-         .help = "fp32 (default); fp16 on a GPU; on a processor int8, or auto: int8 where it pays"},
+         .help = "fp32 (default); fp16, bf16: tensors in half the memory; int8, or auto: int8 "
+                 "where it pays"},
         CALIBRATION_OPTIONS(want),
         {.name = "threads",
          .argument = "N",

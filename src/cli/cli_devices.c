@@ -6,9 +6,9 @@
 
 static json_t *cpu_json(void)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:[s]}", "device", "cpu", "kernels",
+    return json_pack("{s:s, s:s, s:s, s:i, s:[s, s, s, s]}", "device", "cpu", "kernels",
                      sq_isa_name(sq_cpu_isa()), "features", sq_cpu_features(), "threads",
-                     sq_cpu_count(), "precisions", "fp32");
+                     sq_cpu_count(), "precisions", "fp32", "fp16", "bf16", "int8");
 }
 
 static json_t *gpu_json(int index, const sq_cuda_info *info)

@@ -156,7 +156,9 @@ sq_choose sq_choose_pinned;
 typedef struct sq_target {
     const sq_backend *backend; /* NULL: the portable plan alone */
     char isa[32];              /* "avx512", "sm_90a"; "" without a backend */
-    bool gpu, half;            /* half: computes in float16 */
+    bool gpu;
+    squall_dtype half; /* F16: a GPU computes in it, a processor keeps its tensors so, or in BF16;
+                          NONE: float32 */
 } sq_target;
 
 /** Read `device` and `precision` of the options. SQUALL_E_ARGUMENT, also for tuning by measurement,

@@ -125,9 +125,11 @@ static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose 
                                   void *chooser, bool speak, pair *made, squall_error *err)
 {
     uint32_t changes = 0;
-    if (make->target->half) {
-        SQ_TRY(sq_graph_to_blocks(graph, &changes, err));
-        SQ_TRY(sq_graph_to_half(graph, speak ? make->job->notes : NULL, err));
+    if (make->target->half != SQUALL_DTYPE_NONE) {
+        if (make->target->gpu) {
+            SQ_TRY(sq_graph_to_blocks(graph, &changes, err));
+        }
+        SQ_TRY(sq_graph_to_half(graph, make->target->half, speak ? make->job->notes : NULL, err));
         SQ_TRY(sq_graph_infer(graph, sq_ref_evaluate, err));
     }
     sq_lowering how = {.backends = {make->cpu, make->target->gpu ? NULL : &sq_ref_backend},

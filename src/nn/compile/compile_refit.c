@@ -29,6 +29,20 @@ static squall_input_shape *list_shapes(const sq_engine_file *file, size_t *count
     return shapes;
 }
 
+/* What its tensors are kept in; layers in 8 bits are refused. */
+static const char *precision_of(const sq_engine_file *file)
+{
+    static const char *const halves[] = {"fp16", "bf16"};
+    for (size_t i = 0; file->command != NULL && i < sizeof halves / sizeof halves[0]; i++) {
+        char option[32];
+        snprintf(option, sizeof option, " --precision %s", halves[i]);
+        if (strstr(file->command, option) != NULL) {
+            return halves[i];
+        }
+    }
+    return "fp32";
+}
+
 /* Packed weights are in the form of one instruction set: it must be this host's. */
 static squall_status check_device(const sq_engine_file *old, squall_error *err)
 {
@@ -89,6 +103,7 @@ static squall_status refit(const sq_engine_file *old, const char *model_path,
     options.threads = old->threads;
     options.recipe = old->recipe;
     options.no_winograd = old->command != NULL && strstr(old->command, " --no-winograd") != NULL;
+    options.precision = precision_of(old);
     squall_input_shape *shapes = list_shapes(old, &options.shape_count);
     if (shapes == NULL) {
         return sq_fail(err, SQUALL_E_MEMORY, old->name, "no memory for its shapes");

@@ -64,13 +64,16 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
     if (strcmp(precision, "fp32") == 0 || (bytes && !out->gpu)) {
         return SQUALL_OK;
     }
-    if (strcmp(precision, "fp16") != 0 || !out->gpu) {
+    if (strcmp(precision, "fp16") == 0 && out->backend != NULL) {
+        out->half = SQUALL_F16;
+    } else if (strcmp(precision, "bf16") == 0 && out->backend != NULL && !out->gpu) {
+        out->half = SQUALL_BF16;
+    } else {
         return sq_fail(err, SQUALL_E_ARGUMENT, "precision",
                        "'%s' on %s is not there; GPUs compute in fp32 or fp16, processors in fp32, "
-                       "int8 or what is best (auto)",
+                       "int8 or what is best (auto), and keep tensors in fp16 or bf16",
                        precision, device);
     }
-    out->half = true;
     return SQUALL_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/cpu/cpu_half.h"
 #include "nn/cpu/cpu_quant.h"
 
 static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_winograd, sq_cpu_drivers_conv,
@@ -110,8 +111,7 @@ static bool act_known(const sq_step *step)
     return act.kind >= SQ_ACT_NONE && act.kind <= SQ_ACT_SILU;
 }
 
-/* The tactics of every driver of the operator, one after the other; `*from` says whose each is. */
-static size_t list(const sq_step *step, int threads, sq_tactic *out, const sq_cpu_driver **from,
+size_t sq_cpu_list(const sq_step *step, int threads, sq_tactic *out, const sq_cpu_driver **from,
                    sq_reason *why)
 {
     size_t count = 0;
@@ -135,7 +135,8 @@ static size_t list(const sq_step *step, int threads, sq_tactic *out, const sq_cp
 static size_t tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)
 {
     const sq_cpu_driver *from[SQ_MAX_TACTICS];
-    return list(step, threads, out, from, why);
+    return sq_half_wanted(step) ? sq_half_tactics(step, threads, out, why)
+                                : sq_cpu_list(step, threads, out, from, why);
 }
 
 /* The tactic called `name`, and its driver. Constants that packing has replaced are gone from a
@@ -156,7 +157,7 @@ static const sq_cpu_driver *find(const sq_step *step, const char *name, int thre
         }
     }
     view.in = in;
-    const size_t count = list(&view, threads, all, from, why);
+    const size_t count = sq_cpu_list(&view, threads, all, from, why);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(all[i].name, name) == 0) {
             *tactic = all[i];
@@ -170,6 +171,9 @@ static squall_status restore(const sq_step *step, const char *name, int threads,
                              squall_error *err)
 {
     sq_reason why;
+    if (sq_half_wanted(step)) {
+        return sq_half_restore(step, name, threads, out, err);
+    }
     if (find(step, name, threads, out, &why) == NULL) {
         return sq_fail(err, SQUALL_E_MISMATCH, step->name, "this host has no tactic '%s': %s", name,
                        why.text);
@@ -182,6 +186,9 @@ static squall_status pack(const sq_step *step, const sq_tactic *tactic, void *pa
 {
     sq_reason why;
     sq_tactic found;
+    if (sq_half_wanted(step)) {
+        return sq_half_pack(step, tactic, packed, err);
+    }
     const sq_cpu_driver *driver = find(step, tactic->name, 1, &found, &why);
     return driver != NULL && driver->pack != NULL ? driver->pack(step, tactic, packed, err)
                                                   : SQUALL_OK;
@@ -192,6 +199,9 @@ static squall_status bind(const sq_step *step, const sq_tactic *tactic, int thre
 {
     sq_reason why;
     sq_tactic found;
+    if (sq_half_wanted(step)) {
+        return sq_half_bind(step, tactic, threads, state, err);
+    }
     const sq_cpu_driver *driver = find(step, tactic->name, threads, &found, &why);
     return driver != NULL && driver->bind != NULL ? driver->bind(step, tactic, threads, state, err)
                                                   : SQUALL_OK;
@@ -201,6 +211,9 @@ static squall_status (*runner(const sq_step *step, const sq_tactic *tactic))(con
 {
     sq_reason why;
     sq_tactic found;
+    if (sq_half_wanted(step)) {
+        return sq_half_run;
+    }
     const sq_cpu_driver *driver = find(step, tactic->name, 1, &found, &why);
     return driver != NULL ? driver->run : NULL;
 }

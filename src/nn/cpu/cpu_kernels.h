@@ -174,6 +174,11 @@ extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_winograd[], sq_
     sq_cpu_drivers_pool[], sq_cpu_drivers_shape[], sq_cpu_drivers_gates[],
     sq_cpu_drivers_depth[]; /* each ends with op NONE */
 
+/** The tactics of every driver of the operator, one after the other, at most SQ_MAX_TACTICS; `from`
+ * says whose each is. */
+size_t sq_cpu_list(const sq_step *step, int threads, sq_tactic *out, const sq_cpu_driver **from,
+                   sq_reason *why);
+
 /** An empty tactic: all layouts PLAIN, nothing packed. */
 void sq_cpu_tactic(sq_tactic *tactic, const char *what);
 /** The activation that is folded into a step. */

@@ -179,10 +179,11 @@ SQUALL_MUST_USE squall_status sq_graph_optimise(sq_graph *graph, sq_graph_evalua
 #define SQ_GRAPH_APART 256
 const char *sq_graph_why_apart(const sq_graph *graph, const sq_node *node, char *text);
 
-/** The network in float16: constants are rounded, inputs and outputs stay float32 behind Casts.
- * Types are to be inferred again. A line goes to `notes` when constants are beyond float16. */
-SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes,
-                                               squall_error *err);
+/** The network in float16 or bfloat16 (`type`): constants are rounded, inputs and outputs stay
+ * float32 behind Casts. Types are to be inferred again. A line goes to `notes` when constants are
+ * beyond float16. */
+SQUALL_MUST_USE squall_status sq_graph_to_half(sq_graph *graph, squall_dtype type,
+                                               squall_notes *notes, squall_error *err);
 
 /** The same for a device that works on integers: convolutions of what DequantizeLinear gives become
  * SqQConv. */

@@ -1,5 +1,5 @@
-/* nn/graph/graph_pass_half.c - a network in float32 becomes one in float16, inputs and outputs
- * apart.
+/* nn/graph/graph_pass_half.c - a network in float32 becomes one in float16 or bfloat16, inputs and
+ * outputs apart.
  *
  * Constants that are computed with are rounded, a Cast is put behind every input and before every
  * output; all between follows from the types. */
@@ -12,14 +12,20 @@
 
 typedef struct half_pass {
     sq_graph *graph;
-    uint32_t *twin; /* [value_count at the beginning]: the value in float16, or SQ_NO_VALUE */
+    squall_dtype type; /* F16 or BF16 */
+    uint32_t *twin;    /* [value_count at the beginning]: the value in that type, or SQ_NO_VALUE */
     uint32_t clipped;
     squall_error *err;
 } half_pass;
 
 static squall_status no_memory(const half_pass *pass)
 {
-    return sq_fail(pass->err, SQUALL_E_MEMORY, pass->graph->name, "no memory for float16");
+    return sq_fail(pass->err, SQUALL_E_MEMORY, pass->graph->name, "no memory for it in 16 bits");
+}
+
+static const char *suffix(const half_pass *pass)
+{
+    return pass->type == SQUALL_F16 ? "f16" : "bf16";
 }
 
 /* Whether an operator computes with its input, rather than reading sizes from it. */
@@ -33,19 +39,23 @@ static uint32_t half_constant(half_pass *pass, uint32_t v)
     const sq_value *value = &pass->graph->values[v];
     squall_tensor half;
     char name[256];
-    if (!sq_tensor_make(SQUALL_F16, value->type.rank, value->type.dims, &half)) {
+    if (!sq_tensor_make(pass->type, value->type.rank, value->type.dims, &half)) {
         return SQ_NO_VALUE;
     }
     const size_t count = squall_tensor_count(&half);
     const float *from = value->type.data;
-    for (size_t i = 0; i < count; i++) {
+    uint16_t *to = half.data;
+    for (size_t i = 0; pass->type == SQUALL_BF16 && i < count; i++) {
+        to[i] = sq_float_to_bf16(from[i]);
+    }
+    for (size_t i = 0; pass->type == SQUALL_F16 && i < count; i++) {
         const float held = from[i] > HALF_MAX    ? HALF_MAX
                            : from[i] < -HALF_MAX ? -HALF_MAX
                                                  : from[i];
         pass->clipped += held != from[i] && from[i] == from[i];
-        ((uint16_t *)half.data)[i] = sq_float_to_half(held);
+        to[i] = sq_float_to_half(held);
     }
-    snprintf(name, sizeof name, "%.200s:f16", value->name);
+    snprintf(name, sizeof name, "%.200s:%s", value->name, suffix(pass));
     return sq_graph_add_constant(pass->graph, name, &half);
 }
 
@@ -87,7 +97,7 @@ static squall_status add_cast(half_pass *pass, uint32_t from, uint32_t to, squal
 static uint32_t add_twin(half_pass *pass, uint32_t v)
 {
     char name[256];
-    snprintf(name, sizeof name, "%.200s:f16", pass->graph->values[v].name);
+    snprintf(name, sizeof name, "%.200s:%s", pass->graph->values[v].name, suffix(pass));
     return sq_graph_add_value(pass->graph, name);
 }
 
@@ -111,7 +121,7 @@ static squall_status cast_inputs(half_pass *pass, uint32_t nodes)
                 }
             }
         }
-        SQ_TRY(add_cast(pass, v, half, SQUALL_F16));
+        SQ_TRY(add_cast(pass, v, half, pass->type));
     }
     return SQUALL_OK;
 }
@@ -153,11 +163,12 @@ static squall_status cast_outputs(half_pass *pass, uint32_t nodes)
     return SQUALL_OK;
 }
 
-squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes, squall_error *err)
+squall_status sq_graph_to_half(sq_graph *graph, squall_dtype type, squall_notes *notes,
+                               squall_error *err)
 {
     const uint32_t nodes = graph->node_count;
     squall_status status;
-    half_pass pass = {.graph = graph, .err = err};
+    half_pass pass = {.graph = graph, .type = type, .err = err};
     pass.twin = sq_alloc_raw(graph->value_count, sizeof *pass.twin);
     if (pass.twin == NULL) {
         return no_memory(&pass);
@@ -168,7 +179,7 @@ squall_status sq_graph_to_half(sq_graph *graph, squall_notes *notes, squall_erro
     for (uint32_t n = 0; n < nodes; n++) { /* casts of the model's own */
         sq_node *node = &graph->nodes[n];
         if (node->op == SQ_OP_Cast && sq_attr_int(&node->attrs, "to", 0) == SQUALL_F32 &&
-            !sq_attr_set_int(&node->attrs, "to", SQUALL_F16)) {
+            !sq_attr_set_int(&node->attrs, "to", (int64_t)type)) {
             status = no_memory(&pass);
             goto done;
         }

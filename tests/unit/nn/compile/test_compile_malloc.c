@@ -161,7 +161,7 @@ static long release_streams(const streams *caught)
 
 /* Build a model, make a context, count what several runs of it ask for. */
 static void check_model(const char *name, const squall_input_shape *shape, const char *device,
-                        int threads)
+                        const char *precision, int threads)
 {
     char path[512];
     squall_error err = {.code = SQUALL_OK};
@@ -178,6 +178,7 @@ static void check_model(const char *name, const squall_input_shape *shape, const
     squall_build_options_init(&options);
     options.threads = 2;
     options.device = device;
+    options.precision = precision;
     options.shapes = shape;
     options.shape_count = shape != NULL;
     assert_int_equal(sq_onnx_read(path, &graph, NULL, &err), SQUALL_OK);
@@ -226,11 +227,14 @@ static void test_run(void **state)
 {
     (void)state;
     static const squall_input_shape unet = {.name = "x", .rank = 4, .dims = {2, 3, 16, 16}};
-    static const char *const devices[] = {"ref", "cpu"};
-    for (int d = 0; d < 2; d++) {
+    static const char *const ways[][2] = {{"ref", "fp32"},
+                                          {"cpu", "fp32"},
+                                          {"cpu", "fp16"},
+                                          {"cpu", "bf16"}};
+    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
         for (int threads = 1; threads <= 3; threads += 2) {
-            check_model("small_unet", &unet, devices[d], threads);
-            check_model("views", NULL, devices[d], threads);
+            check_model("small_unet", &unet, ways[w][0], ways[w][1], threads);
+            check_model("views", NULL, ways[w][0], ways[w][1], threads);
         }
     }
 }

@@ -19,12 +19,13 @@ static const squall_input_shape shapes[] = {
     {.name = "x", .rank = 4, .dims = {1, 3, 8, 8}},
 };
 
-static void build(const char *model, const char *device, const char *out)
+static void build(const char *model, const char *device, const char *precision, const char *out)
 {
     squall_build_options options;
     squall_error err = {.code = SQUALL_OK};
     squall_build_options_init(&options);
     options.device = device;
+    options.precision = precision;
     options.threads = 2;
     options.shapes = shapes;
     options.shape_count = 2;
@@ -88,19 +89,22 @@ static void drop_files(void)
 static void test_new_weights(void **state)
 {
     (void)state;
-    static const char *const devices[] = {"cpu", "ref"};
+    static const char *const ways[][2] = {{"cpu", "fp32"},
+                                          {"ref", "fp32"},
+                                          {"cpu", "fp16"},
+                                          {"cpu", "bf16"}};
     squall_error err = {.code = SQUALL_OK};
     patch_weights();
-    for (int d = 0; d < 2; d++) {
+    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
         squall_build_report report;
-        build(UNET, devices[d], ENGINE);
+        build(UNET, ways[w][0], ways[w][1], ENGINE);
         assert_int_equal(squall_refit(ENGINE, UNET, REFIT, &report, NULL, &err), SQUALL_OK);
         assert_same_file(ENGINE, REFIT, true); /* its own weights: itself */
         assert_true(report.steps_out > 0);
         if (squall_refit(ENGINE, PATCHED, REFIT, NULL, NULL, &err) != SQUALL_OK) {
             fail_msg("%s: %s", err.where, err.text);
         }
-        build(PATCHED, devices[d], FRESH);
+        build(PATCHED, ways[w][0], ways[w][1], FRESH);
         assert_same_file(REFIT, FRESH, true);
         assert_same_file(REFIT, ENGINE, false);
         /* In its own place. */
@@ -116,7 +120,7 @@ static void test_other_graph(void **state)
     squall_error err = {.code = SQUALL_OK};
     /* alpha of the LeakyRelu, 0.1f and 0.2f as little-endian bytes */
     patch("\xcd\xcc\xcc\x3d", "\xcd\xcc\x4c\x3e", 4);
-    build(UNET, "cpu", ENGINE);
+    build(UNET, "cpu", "fp32", ENGINE);
     assert_int_equal(squall_refit(ENGINE, PATCHED, REFIT, NULL, NULL, &err), SQUALL_E_MISMATCH);
     assert_non_null(strstr(err.text, "conv2"));
     assert_non_null(strstr(err.text, "attributes"));
@@ -146,7 +150,7 @@ static void test_other_device(void **state)
     sq_mapping mapping;
     unsigned char *bytes;
     size_t size;
-    build(UNET, "cpu", ENGINE);
+    build(UNET, "cpu", "fp32", ENGINE);
     assert_int_equal(sq_file_map(ENGINE, 1 << 24, &mapping, &err), SQUALL_OK);
     assert_int_equal(sq_engine_read(mapping.data, mapping.size, ENGINE, &file, &err), SQUALL_OK);
     sq_free(file.isa);

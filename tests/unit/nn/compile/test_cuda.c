@@ -494,7 +494,9 @@ static void test_options(void **state)
                  {"cuda:sm_9z", "fp32", "sm_80", SQUALL_E_ARGUMENT},
                  {"cuda:7", "fp32", "no GPU 7", SQUALL_E_DEVICE},
                  {"tpu", "fp32", "cuda:0", SQUALL_E_ARGUMENT},
-                 {"cpu", "fp16", "fp32", SQUALL_E_ARGUMENT},
+                 {"ref", "fp16", "fp32", SQUALL_E_ARGUMENT},
+                 {"cpu", "fp8", "bf16", SQUALL_E_ARGUMENT},
+                 {"cuda:0", "bf16", "fp16", SQUALL_E_ARGUMENT},
                  {"cuda:0", "int8", "fp16", SQUALL_E_ARGUMENT}};
     (void)state;
     net n = small_net();
