@@ -241,6 +241,16 @@ static squall_status make_plain(const squall_tensor *tensor, squall_tensor *made
     return status;
 }
 
+/* The same sizes, and the same type or float32 that the engine keeps in 16 bits. */
+static bool comparable(const squall_tensor *got, const squall_tensor *want)
+{
+    squall_tensor same = *got;
+    if (want->dtype == SQUALL_F32 && (got->dtype == SQUALL_F16 || got->dtype == SQUALL_BF16)) {
+        same.dtype = want->dtype;
+    }
+    return sq_tensor_same_type(&same, want);
+}
+
 static void add_layer(squall_comparison *c, uint32_t at, const squall_tensor *got,
                       const squall_tensor *want)
 {
@@ -270,7 +280,7 @@ static squall_status look_at_step(void *self, const sq_plan *plan, uint32_t inde
         return SQUALL_OK;
     }
     SQ_TRY(make_plain(&step->out[0], &plain, err));
-    if (sq_tensor_same_type(&plain, want)) {
+    if (comparable(&plain, want)) {
         uint32_t at = 0;
         while (at < c->layer_count && c->layers[at].step != index) {
             at++;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { SMALL = 64 /* numbers of a constant that tactics may look at */ };
+enum { MOST_WIDE = 8 << 20 }; /* bytes of transformed weights of one step */
 
 const sq_cpu_half *sq_cpu_half_pick(void)
 {
@@ -87,13 +88,19 @@ static size_t find_ways(const sq_step *step, int threads, bool stored, half_ways
     return ways->count;
 }
 
-/* Weights several times as large as what they are made of would be widened again and again: such
- * tactics are left out where there are others. */
+/* Weights several times as large as what they are made of are transformed, which 16 bits would
+ * blur: they stay in float32. */
+static bool stays_wide(const sq_step *step, const sq_tactic *inner)
+{
+    const size_t raw = step->in_count > 1 ? squall_tensor_count(&step->in[1]) * sizeof(float) : 0;
+    return inner->packed_bytes > 2 * raw;
+}
+
+/* Where such are large, for few pixels, their tactics are left out if there are others. */
 static bool too_heavy(const sq_step *step, const half_ways *ways, size_t way)
 {
     const sq_tactic *inner = &ways->all[way];
-    const size_t raw = step->in_count > 1 ? squall_tensor_count(&step->in[1]) * sizeof(float) : 0;
-    if (inner->packed_bytes < 2 * raw) {
+    if (!stays_wide(step, inner) || inner->packed_bytes <= MOST_WIDE) {
         return false;
     }
     for (size_t i = 0; i < ways->count; i++) {
@@ -108,7 +115,8 @@ static bool too_heavy(const sq_step *step, const half_ways *ways, size_t way)
 static bool wrap(const sq_step *step, const sq_tactic *inner, sq_half_twin *twin, sq_tactic *out,
                  sq_reason *why)
 {
-    if (!sq_half_twin_settle(step, inner, twin, why)) {
+    const bool wide = stays_wide(step, inner);
+    if (!sq_half_twin_settle(step, inner, wide, twin, why)) {
         return false;
     }
     memset(out, 0, sizeof *out);
@@ -129,7 +137,8 @@ static bool wrap(const sq_step *step, const sq_tactic *inner, sq_half_twin *twin
         out->out_layout[i] = inner->out_layout[i];
         bytes += 6.0 * (double)squall_tensor_count(&step->out[i]);
     }
-    out->packed_bytes = sq_round_up(inner->packed_bytes / 2, SQ_ALIGNMENT);
+    out->packed_bytes =
+        wide ? inner->packed_bytes : sq_round_up(inner->packed_bytes / 2, SQ_ALIGNMENT);
     out->state_bytes = sq_round_up(sizeof(sq_half_state), SQ_ALIGNMENT) + inner->state_bytes;
     out->scratch_bytes = twin->scratch_bytes;
     out->cost = inner->cost > 0 ? inner->cost * runs + bytes / 1e10 : 0;
@@ -245,6 +254,10 @@ squall_status sq_half_pack(const sq_step *step, const sq_tactic *tactic, void *p
     const size_t bytes = ways.all[way].packed_bytes;
     if (ways.from[way]->pack == NULL || bytes == 0) {
         status = SQUALL_OK;
+        goto done;
+    }
+    if (ways.twin.packed_floats == 0) {
+        status = pack_widened(step, &ways, way, packed, err);
         goto done;
     }
     wide = sq_alloc(bytes, 1);

@@ -51,7 +51,7 @@ typedef struct sq_half_twin {
     int64_t stride, before, in_rows; /* a band that begins at y reads `in_rows` rows of input from y
                                       * stride - before on */
     squall_dtype dtype;              /* F16 or BF16 */
-    size_t packed_floats, packed_at; /* and where they are widened to */
+    size_t packed_floats, packed_at; /* of weights, and where they are widened to; 0: as they are */
     size_t scratch_bytes;            /* with the inner tactic's, which comes first */
 } sq_half_twin;
 
@@ -70,8 +70,9 @@ bool sq_half_wanted(const sq_step *step);
  * are not the step's: free them; `count` 0 otherwise. False, with words, when there is none. */
 bool sq_half_twin_make(const sq_step *step, sq_half_twin *twin, sq_attrs *attrs, sq_reason *why);
 
-/** What hangs on the tactic of the twin: layouts, and what lies where in scratch. */
-bool sq_half_twin_settle(const sq_step *step, const sq_tactic *inner, sq_half_twin *twin,
+/** What hangs on the tactic of the twin: layouts, and what lies where in scratch. `wide`: its
+ * weights lie in float32. */
+bool sq_half_twin_settle(const sq_step *step, const sq_tactic *inner, bool wide, sq_half_twin *twin,
                          sq_reason *why);
 
 /** The twin as a step; it points into `twin`. */

@@ -218,6 +218,7 @@ static bool keeps_rows(sq_op op)
     case SQ_OP_SqLstmGates:
     case SQ_OP_SqGruReset:
     case SQ_OP_SqGruUpdate:
+    case SQ_OP_SqMemoryGates:
         return true;
     default:
         return false;
@@ -371,7 +372,7 @@ static bool settle_inputs(const sq_step *step, const sq_tactic *inner, sq_half_t
     return true;
 }
 
-bool sq_half_twin_settle(const sq_step *step, const sq_tactic *inner, sq_half_twin *twin,
+bool sq_half_twin_settle(const sq_step *step, const sq_tactic *inner, bool wide, sq_half_twin *twin,
                          sq_reason *why)
 {
     size_t end = sq_round_up(inner->scratch_bytes, SQ_ALIGNMENT);
@@ -384,10 +385,10 @@ bool sq_half_twin_settle(const sq_step *step, const sq_tactic *inner, sq_half_tw
                (measure_port(&step->out[i], twin->out[i].layout, out) &&
                 place(&twin->out[i], stays(out), &end, &out->at));
     }
-    twin->packed_floats = inner->packed_bytes / sizeof(float);
+    twin->packed_floats = wide ? 0 : inner->packed_bytes / sizeof(float);
     twin->packed_at = end;
     fits = fits && inner->packed_bytes <= SQ_LIMIT_ARENA_BYTES &&
-           sq_add_size(end, sq_round_up(inner->packed_bytes, SQ_ALIGNMENT), &end);
+           sq_add_size(end, sq_round_up(twin->packed_floats * sizeof(float), SQ_ALIGNMENT), &end);
     twin->scratch_bytes = end;
     return fits || sq_cpu_refuse(why, "its tensors are too large to be widened") != 0;
 }
