@@ -111,10 +111,21 @@ static bool act_known(const sq_step *step)
     return act.kind >= SQ_ACT_NONE && act.kind <= SQ_ACT_SILU;
 }
 
+static bool has_bytes(const sq_step *step)
+{
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        if (step->in[i].dtype == SQUALL_U8 || step->in[i].dtype == SQUALL_I8) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t sq_cpu_list(const sq_step *step, int threads, sq_tactic *out, const sq_cpu_driver **from,
                    sq_reason *why)
 {
     size_t count = 0;
+    sq_reason other;
     snprintf(why->text, sizeof why->text, "no vectorised kernel for %s", sq_op_name(step->op));
     if (!act_known(step)) {
         return sq_cpu_refuse(why, "its activation is not known");
@@ -122,7 +133,9 @@ size_t sq_cpu_list(const sq_step *step, int threads, sq_tactic *out, const sq_cp
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         for (const sq_cpu_driver *d = groups[g]; d->op != SQ_OP_NONE; d++) {
             if (d->op == step->op && count + SQ_CPU_TACTICS <= SQ_MAX_TACTICS) {
-                const size_t found = d->tactics(step, threads, &out[count], why);
+                /* Why it is not among the kernels of bytes is no reason where there are none. */
+                const bool apart = groups[g] == sq_cpu_drivers_qshape && !has_bytes(step);
+                const size_t found = d->tactics(step, threads, &out[count], apart ? &other : why);
                 for (size_t i = 0; i < found; i++) {
                     from[count++] = d;
                 }

@@ -130,9 +130,97 @@ static squall_status gru_run(const sq_call *call)
     return SQUALL_OK;
 }
 
+/* ---- Memories whose gates are sums of parts of two values. ---- */
+
+enum { SUMS = 3, SUM_BYTES = (SUMS + 1) * PIECE * (int)sizeof(float) }; /* of i, f, g; an offset */
+
+typedef struct memory_state {
+    gates_state gates;
+    int64_t parts[2], part[SUMS][2];
+    float offsets[SUMS];
+} memory_state;
+
+static size_t memory_tactics(const sq_step *step, int threads, sq_tactic *out, sq_reason *why)
+{
+    const squall_layout blocked = sq_cpu_pick()->layout;
+    const bool whole = step->in[2].rank >= 2 && step->in[2].dims[1] % sq_cpu_pick()->lanes == 0;
+    bool any = false;
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        if (step->in[i].dtype != SQUALL_F32) {
+            return sq_cpu_refuse(why, "only float32 is vectorised");
+        }
+        any = any || step->in[i].layout == blocked;
+    }
+    sq_cpu_tactic(out, "gates_of_sums");
+    for (uint32_t i = 0; i < step->in_count; i++) {
+        out->in_layout[i] = (uint8_t)(whole && any ? blocked : SQUALL_PLAIN);
+    }
+    out->out_layout[0] = out->in_layout[0];
+    out->state_bytes = sizeof(memory_state);
+    out->scratch_bytes = SUM_BYTES * (size_t)threads;
+    return 1;
+}
+
+static squall_status memory_bind(const sq_step *step, const sq_tactic *tactic, int threads,
+                                 void *state, squall_error *err)
+{
+    memory_state *s = state;
+    size_t count;
+    (void)tactic;
+    (void)threads;
+    (void)err;
+    memset(s, 0, sizeof *s);
+    s->gates.kernels = sq_cpu_pick();
+    s->gates.items = (size_t)step->in[2].dims[0];
+    s->gates.each = squall_tensor_count(&step->in[2]) / (s->gates.items > 0 ? s->gates.items : 1);
+    const int64_t *part = sq_attr_ints(step->attrs, "sq_gates", &count);
+    memcpy(s->parts, part, sizeof s->parts);
+    memcpy(s->part, part + 2, sizeof s->part);
+    memcpy(s->offsets, sq_attr_floats(step->attrs, "sq_offsets", &count), sizeof s->offsets);
+    return SQUALL_OK;
+}
+
+static void memory_piece(void *arg, size_t index, int thread)
+{
+    static const sq_cpu_act none = {SQ_ACT_NONE, 0, 0};
+    const sq_call *call = arg;
+    const memory_state *s = call->state;
+    const gates_state *g = &s->gates;
+    const piece p = piece_of(g, index);
+    float *sums = (float *)(void *)((char *)call->scratch + (size_t)thread * SUM_BYTES);
+    float *offset = sums + SUMS * PIECE;
+    for (int k = 0; k < SUMS; k++) {
+        const float *from[2];
+        float *to = sums + k * PIECE;
+        for (int i = 0; i < 2; i++) {
+            from[i] = (const float *)call->step->in[i].data +
+                      (p.item * (size_t)s->parts[i] + (size_t)s->part[k][i]) * g->each + p.first;
+        }
+        g->kernels->binary(from[0], from[1], to, p.count, SQ_OP_Add, &none);
+        if (s->offsets[k] != 0) {
+            for (size_t i = 0; i < p.count; i++) {
+                offset[i] = s->offsets[k];
+            }
+            g->kernels->binary(to, offset, to, p.count, SQ_OP_Add, &none);
+        }
+    }
+    const float *const gates[4] = {sums, sums + PIECE, sums, sums + 2 * PIECE};
+    g->kernels->lstm_run(gates, at(&call->step->in[2], g, p), NULL, at(&call->step->out[0], g, p),
+                         p.count);
+}
+
+static squall_status memory_run(const sq_call *call)
+{
+    const memory_state *s = call->state;
+    sq_pool_run(call->pool, memory_piece, (void *)(uintptr_t)call,
+                pieces_of(&s->gates) * s->gates.items);
+    return SQUALL_OK;
+}
+
 const sq_cpu_driver sq_cpu_drivers_gates[] = {
     {SQ_OP_SqLstmGates, tactics, NULL, bind, lstm_run},
     {SQ_OP_SqGruReset, tactics, NULL, bind, gru_run},
     {SQ_OP_SqGruUpdate, tactics, NULL, bind, gru_run},
+    {SQ_OP_SqMemoryGates, memory_tactics, NULL, memory_bind, memory_run},
     {SQ_OP_NONE, NULL, NULL, NULL, NULL},
 };

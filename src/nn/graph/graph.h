@@ -150,7 +150,8 @@ sq_graph_pass sq_pass_bias;       /* a constant added behind a convolution into 
 sq_graph_pass sq_pass_upsample;   /* a 1 x 1 convolution in front of a linear upsampling */
 sq_graph_pass sq_pass_hoist;      /* input convolutions of recurrences, all at once */
 sq_graph_pass sq_pass_fold_weights; /* last: weights held as integers that no pass took */
-sq_graph_pass sq_pass_gates; /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
+sq_graph_pass sq_pass_gates;  /* the gates of LSTM and GRU cells into SqLstmGates and SqGru... */
+sq_graph_pass sq_pass_memory; /* memories whose gates are sums, as PredRNN's: SqMemoryGates */
 sq_graph_pass sq_pass_gates_planes; /* those of cells whose state is N x C x H x W */
 
 /* Passes that make one node of several for backends that run them as one: */

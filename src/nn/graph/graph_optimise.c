@@ -93,6 +93,7 @@ squall_status sq_graph_fuse(sq_graph *graph, sq_fusing fusing, sq_graph_evaluate
         {sq_pass_hoist, cpu, "pass hoist",
          "convolutions of a recurrence see their inputs all at once"},
         {sq_pass_gates, cpu, "pass gates", gates},
+        {sq_pass_memory, cpu, "pass gates", "memories of recurrent cells became one node each"},
         {sq_pass_gates_planes, SQ_FUSE_GPU, "pass gates", gates},
         {sq_pass_dead_code, cpu | SQ_FUSE_GPU, "pass dead code",
          "nodes that no output needs are gone"},

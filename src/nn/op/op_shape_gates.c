@@ -5,17 +5,22 @@
  *     cell' = s(f) * cell + s(i) * tanh(g), hidden = s(o) * tanh(cell')
  *   SqGruReset(gates, state) -> r * state       "sq_gates": the part r, and how many parts
  *   SqGruUpdate(gates, keep, fresh) -> (1 - z) * keep + z * fresh    "sq_gates": z, and how many
- * SqGruReset and SqGruUpdate take s() of their part first when "sq_sigmoid" is 1. */
+ * SqGruReset and SqGruUpdate take s() of their part first when "sq_sigmoid" is 1.
+ *   SqMemoryGates(a, b, cell) -> cell', of cells whose gates are sums of parts of two values:
+ *     cell' = s(fa + fb + cf) * cell + s(ia + ib + ci) * tanh(ga + gb + cg)
+ *     "sq_gates": how many parts a and b have, then the parts ia, ib, fa, fb, ga, gb;
+ *     "sq_offsets": ci, cf, cg. */
 #include <inttypes.h>
 
 #include "nn/op/op_shape.h"
 
 #define LSTM_PARTS 4
 
-/* `gates` is `state` but for `parts` times as many channels. */
-static squall_status need_parts(const sq_step *step, int64_t parts, squall_error *err)
+/* Input `which` is input `of`, the state, but for `parts` times as many channels. */
+static squall_status need_parts(const sq_step *step, uint32_t which, uint32_t of, int64_t parts,
+                                squall_error *err)
 {
-    const squall_tensor *gates = &step->in[0], *state = &step->in[1];
+    const squall_tensor *gates = &step->in[which], *state = &step->in[of];
     char a[SQ_TENSOR_TEXT], b[SQ_TENSOR_TEXT];
     int64_t channels = 0;
     bool fits = gates->rank == state->rank && gates->rank >= 2 &&
@@ -51,7 +56,7 @@ squall_status sq_op_shape_lstm_gates(sq_step *step, squall_error *err)
         return SQ_STEP_FAIL(SQUALL_E_SHAPE, "sq_gates must hold 0 to 3, each once");
     }
     SQ_TRY(need_alike(step, err));
-    SQ_TRY(need_parts(step, LSTM_PARTS, err));
+    SQ_TRY(need_parts(step, 0, 1, LSTM_PARTS, err));
     const squall_tensor *state = &step->in[1];
     SQ_TRY(sq_op_set(step, 0, state->dtype, state->rank, state->dims, err));
     return sq_op_set(step, 1, state->dtype, state->rank, state->dims, err);
@@ -70,7 +75,7 @@ squall_status sq_op_shape_gru_gate(sq_step *step, squall_error *err)
                             step->in_count, wanted);
     }
     SQ_TRY(need_alike(step, err));
-    SQ_TRY(need_parts(step, part[1], err));
+    SQ_TRY(need_parts(step, 0, 1, part[1], err));
     const squall_tensor *state = &step->in[1];
     squall_tensor fresh = wanted == 3 ? step->in[2] : *state;
     fresh.layout = state->layout; /* which may be any: sizes are meant */
@@ -79,5 +84,27 @@ squall_status sq_op_shape_gru_gate(sq_step *step, squall_error *err)
         return SQ_STEP_FAIL(SQUALL_E_SHAPE, "fresh is %s, the state %s",
                             sq_tensor_format(&fresh, a), sq_tensor_format(state, b));
     }
+    return sq_op_set(step, 0, state->dtype, state->rank, state->dims, err);
+}
+
+squall_status sq_op_shape_memory_gates(sq_step *step, squall_error *err)
+{
+    enum { NUMBERS = 8, OFFSETS = 3 };
+    size_t count, offsets;
+    const int64_t *numbers = sq_attr_ints(step->attrs, "sq_gates", &count);
+    (void)sq_attr_floats(step->attrs, "sq_offsets", &offsets);
+    bool good = numbers && count == NUMBERS && offsets == OFFSETS && step->in_count == 3;
+    for (size_t i = 2; good && i < NUMBERS; i++) {
+        good = numbers[i] >= 0 && numbers[i] < numbers[i % 2];
+    }
+    if (!good) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE,
+                            "sq_gates must hold how many parts two inputs have and three parts of "
+                            "each, sq_offsets three numbers, for 3 inputs");
+    }
+    SQ_TRY(need_alike(step, err));
+    SQ_TRY(need_parts(step, 0, 2, numbers[0], err));
+    SQ_TRY(need_parts(step, 1, 2, numbers[1], err));
+    const squall_tensor *state = &step->in[2];
     return sq_op_set(step, 0, state->dtype, state->rank, state->dims, err);
 }

@@ -77,3 +77,36 @@ squall_status sq_ref_gru_gate(const sq_call *call, squall_error *err)
     }
     return SQUALL_OK;
 }
+
+squall_status sq_ref_memory_gates(const sq_call *call, squall_error *err)
+{
+    (void)err;
+    const sq_step *step = call->step;
+    const squall_tensor *state = &step->in[2];
+    size_t count;
+    const int64_t *part = sq_attr_ints(step->attrs, "sq_gates", &count);
+    const float *offsets = sq_attr_floats(step->attrs, "sq_offsets", &count);
+    const size_t each = sq_ref_product(state->dims, 1, state->rank);
+    const size_t items = each > 0 ? (size_t)state->dims[0] : 0;
+    for (size_t n = 0; n < items; n++) {
+        for (size_t at = 0; at < each; at += SQ_REF_RUN) {
+            const size_t run = each - at < SQ_REF_RUN ? each - at : SQ_REF_RUN;
+            double gate[3][SQ_REF_RUN], other[SQ_REF_RUN], cell[SQ_REF_RUN];
+            for (int g = 0; g < 3; g++) {
+                sq_ref_load(&step->in[0], part_at(n, each, at, part[0], part[2 + 2 * g]), 1, run,
+                            gate[g]);
+                sq_ref_load(&step->in[1], part_at(n, each, at, part[1], part[3 + 2 * g]), 1, run,
+                            other);
+                for (size_t i = 0; i < run; i++) {
+                    gate[g][i] += other[i] + (double)offsets[g];
+                }
+            }
+            sq_ref_load(state, n * each + at, 1, run, cell);
+            for (size_t i = 0; i < run; i++) {
+                cell[i] = sigmoid(gate[1][i]) * cell[i] + sigmoid(gate[0][i]) * tanh(gate[2][i]);
+            }
+            sq_ref_store(&step->out[0], n * each + at, run, cell);
+        }
+    }
+    return SQUALL_OK;
+}

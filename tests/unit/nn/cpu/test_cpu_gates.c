@@ -97,11 +97,50 @@ static void test_gru(void **state)
     assert_true(ran > 0);
 }
 
+/* Gates that are sums of parts of two values, with offsets and without. */
+static void test_memory(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {7, 3, 3, 0, 4, 1, 5, 2};
+    static const float offsets[][3] = {{0, 1, 0}, {0.5f, 0, -2}};
+    long ran = 0;
+    for (size_t s = 0; s < SHAPES; s++) {
+        problem p;
+        open_gates(&p, SQ_OP_SqMemoryGates, 1, shapes[s], 7, numbers, 8, 0);
+        int64_t dims[4];
+        memcpy(dims, shapes[s], sizeof dims);
+        dims[1] *= 3;
+        problem_input(&p, 4, dims, false);
+        problem_input(&p, 4, shapes[s], false);
+        assert_true(sq_attr_set_floats(&p.attrs, "sq_offsets", offsets[s % 2], 3));
+        problem_infer(&p);
+        const size_t each = squall_tensor_count(&p.in[2]) / (size_t)shapes[s][0];
+        for (size_t i = 0; i < squall_tensor_count(&p.out[0]); i++) {
+            double sum[3];
+            for (size_t k = 0; k < 3; k++) {
+                sum[k] = (double)offsets[s % 2][k];
+                for (size_t in = 0; in < 2; in++) {
+                    const size_t part = (size_t)numbers[2 + 2 * k + in];
+                    const size_t at = (i / each * (size_t)numbers[in] + part) * each + i % each;
+                    sum[k] += (double)((const float *)p.in[in].data)[at];
+                }
+            }
+            p.want[0][i] = sigmoid(sum[1]) * (double)((const float *)p.in[2].data)[i] +
+                           sigmoid(sum[0]) * tanh(sum[2]);
+            p.allowed[0][i] = 1e-5; /* a sum of up to 90 is off by 4e-6 */
+        }
+        ran += check_problem(&p);
+        problem_close(&p);
+    }
+    assert_true(ran > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lstm),
         cmocka_unit_test(test_gru),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -423,6 +423,33 @@ static void test_gates(void **state)
     sq_attrs_free(&attrs);
 }
 
+static void test_memory_gates(void **state)
+{
+    (void)state;
+    static const int64_t right[] = {4, 3, 3, 0, 2, 1, 1, 2}, beyond[] = {4, 3, 3, 0, 2, 3, 1, 2};
+    static const float offsets[] = {0, 1, 0};
+    squall_tensor in[3] = {{.dtype = SQUALL_F32, .rank = 3, .dims = {2, 12, 5}},
+                           {.dtype = SQUALL_F32, .rank = 3, .dims = {2, 9, 5}},
+                           {.dtype = SQUALL_F32, .rank = 3, .dims = {2, 3, 5}}};
+    squall_tensor out[1] = {{0}};
+    sq_attrs attrs = {.opset = 17};
+    sq_step step = {SQ_OP_SqMemoryGates, "g", &attrs, 3, 1, in, out};
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", right, 8));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE); /* without offsets */
+    assert_true(sq_attr_set_floats(&attrs, "sq_offsets", offsets, 3));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_OK);
+    assert_true(sq_tensor_same_type(&out[0], &in[2]));
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", beyond, 8));
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    assert_true(sq_attr_set_ints(&attrs, "sq_gates", right, 8));
+    in[1].dims[1] = 10;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    in[1].dims[1] = 9;
+    step.in_count = 2;
+    assert_int_equal(sq_op_infer(&step, NULL), SQUALL_E_SHAPE);
+    sq_attrs_free(&attrs);
+}
+
 /* Operators that are several in one refuse what does not fit, and count the work of all. */
 static void test_fused(void **state)
 {
@@ -627,11 +654,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_gates),
-        cmocka_unit_test(test_fused),      cmocka_unit_test(test_reorder),
-        cmocka_unit_test(test_window),     cmocka_unit_test(test_macs),
-        cmocka_unit_test(test_attributes), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_cases),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_memory_gates), cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_reorder),      cmocka_unit_test(test_window),
+        cmocka_unit_test(test_macs),         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
