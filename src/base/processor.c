@@ -138,5 +138,10 @@ int sq_cpu_count(void)
         return 1;
     }
     const int count = CPU_COUNT(&set);
+    const double quota = sq_cpu_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+    if (quota > 0.0 && quota < (double)count) {
+        const int whole = (int)quota;
+        return (double)whole < quota ? whole + 1 : whole;
+    }
     return count > 0 ? count : 1;
 }

@@ -38,7 +38,15 @@ const char *sq_cpu_features(void);
 /** What the processor calls itself: "Intel(R) Xeon(R) Processor"; plain ASCII, static text. */
 const char *sq_cpu_name(void);
 
-/** Processors that this process may use, at least 1. */
+/** The processors that control groups leave a process, as time on them: 1.5 is one and a half; 0:
+ * no limit, or none that can be read.
+ *
+ * @param groups  the process's groups, as /proc/self/cgroup
+ * @param root    where control groups are mounted: /sys/fs/cgroup */
+double sq_cpu_quota(const char *groups, const char *root);
+
+/** Processors that this process may use, at least 1: those that it may run on, or fewer where
+ * control groups give it less time than that, rounded up. */
 int sq_cpu_count(void);
 
 #endif /* SQ_BASE_PROCESSOR_H */

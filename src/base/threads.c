@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -25,6 +24,7 @@ struct sq_pool {
     _Alignas(64) atomic_size_t next;  /* the next piece to hand out */
     _Alignas(64) atomic_uint running; /* workers that have not finished this round */
     atomic_uint sleepers;
+    atomic_bool caller_sleeps;
     atomic_bool stop;
     sq_pool_fn *fn;
     void *arg;
@@ -100,7 +100,9 @@ static void *work(void *start_data)
             return NULL;
         }
         take_pieces(pool, thread);
-        atomic_fetch_sub_explicit(&pool->running, 1u, memory_order_release);
+        if (atomic_fetch_sub(&pool->running, 1u) == 1u && atomic_load(&pool->caller_sleeps)) {
+            futex_wake(&pool->running);
+        }
     }
 }
 
@@ -159,6 +161,24 @@ int sq_pool_threads(const sq_pool *pool)
     return pool != NULL ? pool->threads : 1;
 }
 
+/* Until none is at work on this round, first by looking, then asleep: where threads are more than
+ * processors the one that is waited for needs this one. */
+static void wait_for_workers(sq_pool *pool)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->running, memory_order_acquire) == 0) {
+            return;
+        }
+        relax();
+    }
+    atomic_store(&pool->caller_sleeps, true);
+    for (unsigned left = atomic_load(&pool->running); left != 0;
+         left = atomic_load(&pool->running)) {
+        futex_wait(&pool->running, left);
+    }
+    atomic_store(&pool->caller_sleeps, false);
+}
+
 void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count)
 {
     if (pool == NULL || pool->started == 0 || count <= 1) {
@@ -177,13 +197,7 @@ void sq_pool_run(sq_pool *pool, sq_pool_fn *fn, void *arg, size_t count)
         futex_wake(&pool->round);
     }
     take_pieces(pool, 0);
-    for (int i = 0; atomic_load_explicit(&pool->running, memory_order_acquire) != 0; i++) {
-        if (i < SPINS) {
-            relax();
-        } else {
-            sched_yield();
-        }
-    }
+    wait_for_workers(pool);
 }
 
 struct sq_aside {
