@@ -128,8 +128,8 @@ SQUALL_API const char *squall_engine_certificate(const squall_engine *engine);
 SQUALL_API const char *squall_engine_text(const squall_engine *engine, const char *key);
 
 /**
- * Make a context for one profile. The weights that it uses are held against their hashes, once an
- * engine.
+ * Make a context for one profile. The weights that it uses are held against their hashes by its
+ * first run, or by squall_context_check(), once an engine.
  * @param threads  0: one for each processor
  * @return SQUALL_OK; SQUALL_E_ARGUMENT; SQUALL_E_CORRUPT; SQUALL_E_LIMIT; SQUALL_E_MEMORY.
  */
@@ -147,6 +147,16 @@ SQUALL_MUST_USE SQUALL_API squall_status
 squall_context_create_for(squall_engine *engine, const squall_tensor *inputs, size_t input_count,
                           int32_t threads, squall_context **out, squall_error *err);
 SQUALL_API void squall_context_destroy(squall_context **context);
+
+/**
+ * Hold the weights that this context uses against their hashes now, which its first run would do:
+ * for who wants to know of a broken file before there is work, and an even first run.
+ *
+ * @return SQUALL_OK; SQUALL_E_CORRUPT, and then no run will begin.
+ * @since 0.1
+ */
+SQUALL_MUST_USE SQUALL_API squall_status squall_context_check(squall_context *context,
+                                                              squall_error *err);
 
 /** Type of an input or output that this context takes or gives; `data` is NULL. SQUALL_E_ARGUMENT.
  */

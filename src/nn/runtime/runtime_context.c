@@ -2,7 +2,8 @@
  *
  * All that a run needs is made when the context is: tensors of every step with their addresses, the
  * tactics' states, arena, scratch memory, threads. A run writes the caller's addresses where they
- * are used and calls one function a step. */
+ * are used and calls one function a step; the first holds the weights against their hashes before.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct squall_context {
     uint32_t step_count, patch_count;
     sq_runtime_device on; /* the device that the steps run on; then arena and scratch are there */
     double device_s;      /* of the last run there */
+    bool checked;         /* the weights are what was written */
 };
 
 /* What making a context needs only while it is made. */
@@ -82,8 +84,16 @@ static squall_status need_weights(const squall_context *context, stretch *held, 
                                    context->pool, err);
 }
 
-/* The weights that steps read must be what was written. */
-static squall_status check_weights(const squall_context *context, squall_error *err)
+/* Constants that are looked at while a context is made, for sizes and places: the small ones and
+ * those that are no numbers to compute with. */
+static bool read_early(const squall_tensor *type)
+{
+    return squall_tensor_bytes(type) <= 4096 ||
+           (type->dtype != SQUALL_F32 && type->dtype != SQUALL_F16 && type->dtype != SQUALL_BF16);
+}
+
+/* The weights that steps read must be what was written; `all`, or those that are read early. */
+static squall_status check_weights(const squall_context *context, bool all, squall_error *err)
 {
     const sq_plan *plan = context->plan;
     stretch held = {0, 0};
@@ -94,12 +104,14 @@ static squall_status check_weights(const squall_context *context, squall_error *
         }
         for (uint32_t i = 0; i < step->in_count; i++) {
             const sq_plan_value *value = &plan->values[step->in[i]];
-            if (value->home == SQ_HOME_CONST) {
+            if (value->home == SQ_HOME_CONST && (all || read_early(&value->type))) {
                 SQ_TRY(need_weights(context, &held, value->offset,
                                     squall_tensor_bytes(&value->type), err));
             }
         }
-        SQ_TRY(need_weights(context, &held, step->packed_offset, step->packed_bytes, err));
+        if (all) {
+            SQ_TRY(need_weights(context, &held, step->packed_offset, step->packed_bytes, err));
+        }
     }
     return sq_engine_check_weights(&context->engine->file, held.first, held.last - held.first,
                                    context->pool, err);
@@ -337,9 +349,10 @@ static squall_status fill_context(maker *make, squall_error *err)
     if (context->threads > 1) {
         SQ_TRY(sq_pool_create(context->threads, &context->pool, err));
     }
-    SQ_TRY(check_weights(context, err));
-    SQ_TRY(restore_steps(make, err));
     const bool on_device = context->engine->on_device;
+    SQ_TRY(check_weights(context, on_device, err));
+    context->checked = on_device;
+    SQ_TRY(restore_steps(make, err));
     if (on_device) {
         SQ_TRY(sq_runtime_device_open(&context->engine->file, context->plan, make->scratch_bytes,
                                       &context->on, err));
@@ -543,10 +556,20 @@ static squall_status check_ports(const squall_context *context, const squall_ten
     return SQUALL_OK;
 }
 
+squall_status squall_context_check(squall_context *context, squall_error *err)
+{
+    if (!context->checked) {
+        SQ_TRY(check_weights(context, true, err));
+        context->checked = true;
+    }
+    return SQUALL_OK;
+}
+
 static squall_status begin(squall_context *context, const squall_tensor *inputs, size_t input_count,
                            const squall_tensor *outputs, size_t output_count, squall_error *err)
 {
     SQ_TRY(check_ports(context, inputs, input_count, outputs, output_count, err));
+    SQ_TRY(squall_context_check(context, err));
     for (uint32_t i = 0; i < context->patch_count; i++) {
         const patch *to = &context->patches[i];
         to->tensor->data = to->output ? outputs[to->port].data : inputs[to->port].data;

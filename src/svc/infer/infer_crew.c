@@ -89,6 +89,7 @@ static squall_status equip(sq_infer_model *m, sq_infer_crew *crew, squall_error 
     }
     SQ_TRY(squall_context_create_for(m->engine, wide, crew->input_count, crew->threads,
                                      &crew->context, err));
+    SQ_TRY(squall_context_check(crew->context, err));
     memcpy(crew->inputs, wide, crew->input_count * sizeof *wide);
     for (size_t i = 0; crew->count > 1 && i < crew->input_count; i++) {
         SQ_TRY(add_buffer(m, &crew->inputs[i], err));

@@ -238,6 +238,9 @@ static squall_status have_context(run *r, bool *ready)
             status =
                 squall_context_create_for(n->engine, &n->input, 1, n->threads, &n->context, r->err);
         }
+        if (status == SQUALL_OK) {
+            status = squall_context_check(n->context, r->err);
+        }
         if (status != SQUALL_OK) {
             drop_context(n);
             return status;

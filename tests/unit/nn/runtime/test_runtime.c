@@ -320,7 +320,8 @@ static void test_hostile_tactics(void **state)
     }
 }
 
-/* Weights that were changed are found when a context wants them. */
+/* A change of any byte is found when the file is opened or a context made: this one's constants are
+ * small. */
 static void test_changed_weights(void **state)
 {
     (void)state;
