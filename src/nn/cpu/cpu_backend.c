@@ -5,11 +5,12 @@
 #include "nn/cpu/cpu_half.h"
 #include "nn/cpu/cpu_quant.h"
 
-static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_winograd, sq_cpu_drivers_conv,
-                                              sq_cpu_drivers_point,    sq_cpu_drivers_pool,
-                                              sq_cpu_drivers_shape,    sq_cpu_drivers_gates,
-                                              sq_cpu_drivers_depth,    sq_cpu_drivers_qconv,
-                                              sq_cpu_drivers_qdepth,   sq_cpu_drivers_qshape};
+static const sq_cpu_driver *const groups[] = {sq_cpu_drivers_few,   sq_cpu_drivers_winograd,
+                                              sq_cpu_drivers_conv,  sq_cpu_drivers_point,
+                                              sq_cpu_drivers_pool,  sq_cpu_drivers_shape,
+                                              sq_cpu_drivers_gates, sq_cpu_drivers_depth,
+                                              sq_cpu_drivers_qconv, sq_cpu_drivers_qdepth,
+                                              sq_cpu_drivers_qshape};
 
 const sq_cpu_kernels *sq_cpu_pick(void)
 {

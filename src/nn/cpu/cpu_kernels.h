@@ -70,6 +70,17 @@ typedef struct sq_winograd_output {
     sq_cpu_act act;
 } sq_winograd_output;
 
+/* Pixels of one row of a convolution with 1, 2 or 4 outputs. */
+typedef struct sq_few_run {
+    const float *in;      /* first tap of the first pixel, first block of channels */
+    const float *weights; /* [block][tap_y][tap_x][output][L] */
+    const float *bias;    /* [L]: of each output, over and over */
+    float *out;           /* [pixels][L]; lanes past the outputs become 0 */
+    ptrdiff_t in_plane, in_row, weight_plane, weight_row; /* floats, to the next block and row */
+    int32_t blocks, taps_y, taps_x, outputs, pixels;
+    sq_cpu_act act;
+} sq_few_run;
+
 typedef void sq_conv_tile_fn(const sq_conv_tile *tile);
 
 #define SQ_CONV_MAX_PIXELS 16
@@ -96,6 +107,8 @@ typedef struct sq_cpu_kernels {
      * fetched into the cache; 0: none are. */
     void (*winograd_weights)(const float *weights, int32_t channels, int32_t blocks,
                              ptrdiff_t ahead, float *to, ptrdiff_t point);
+
+    void (*few_run)(const sq_few_run *run);
 
     /** Depthwise: out[pixels][L] = act(bias + sum over taps of in * weights[tap][L]). */
     void (*depthwise_row)(const float *in, ptrdiff_t in_row, ptrdiff_t in_tap, ptrdiff_t in_pixel,
@@ -170,8 +183,8 @@ typedef struct sq_cpu_driver {
     squall_status (*run)(const sq_call *call);
 } sq_cpu_driver;
 
-extern const sq_cpu_driver sq_cpu_drivers_conv[], sq_cpu_drivers_winograd[], sq_cpu_drivers_point[],
-    sq_cpu_drivers_pool[], sq_cpu_drivers_shape[], sq_cpu_drivers_gates[],
+extern const sq_cpu_driver sq_cpu_drivers_few[], sq_cpu_drivers_conv[], sq_cpu_drivers_winograd[],
+    sq_cpu_drivers_point[], sq_cpu_drivers_pool[], sq_cpu_drivers_shape[], sq_cpu_drivers_gates[],
     sq_cpu_drivers_depth[]; /* each ends with op NONE */
 
 /** The tactics of every driver of the operator, one after the other, at most SQ_MAX_TACTICS; `from`

@@ -416,6 +416,7 @@ static void reduce_pixels(const float *in, size_t pixels, float *max, double *su
     vf_store(max, most);
 }
 
+#include "nn/cpu/cpu_template_few.h"
 #include "nn/cpu/cpu_template_winograd.h"
 
 const sq_cpu_kernels TABLE = {
@@ -431,6 +432,7 @@ const sq_cpu_kernels TABLE = {
     .winograd_input = {winograd_input_4, winograd_input_6},
     .winograd_output = {winograd_output_4, winograd_output_6},
     .winograd_weights = winograd_weights,
+    .few_run = few_run,
     .depthwise_row = depthwise_row,
     .spread_row = spread_row,
     .unary = unary,
