@@ -37,7 +37,7 @@ typedef enum squall_layout {
     SQUALL_C16 = 1,   /**< N,C,...: channels in blocks of 16 that lie innermost:
                          [N][ceil(C/16)][...][16];   lanes past C hold finite values of no meaning */
     SQUALL_C8 = 2,    /**< the same with blocks of 8 */
-    SQUALL_NHWC = 3   /**< channels last: [N][...][C rounded up to 8]; lanes past C hold zeros */
+    SQUALL_NHWC = 3   /**< channels last: [N][...][C rounded up to 8, of bytes to 16] */
 } squall_layout;
 
 /** A tensor: type, shape and where its elements are. Who owns `data` is said where one is passed.

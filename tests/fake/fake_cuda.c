@@ -245,7 +245,7 @@ EXPORT int cuFuncSetAttribute(void *function, int attribute, int value)
 /* What this driver makes of a view. */
 typedef struct seen {
     uint64_t base, size[4], stride[3];
-    uint32_t box[4];
+    uint32_t box[4], size_of;
 } seen;
 _Static_assert(sizeof(seen) <= sizeof(sq_cuda_view), "a view is opaque, but not endless");
 
@@ -255,8 +255,11 @@ EXPORT int cuTensorMapEncodeTiled(void *out, int type, unsigned rank, void *base
                                   int swizzle, int promotion, int fill)
 {
     seen view = {.base = (uint64_t)(uintptr_t)base};
-    bool good = type == 6 && rank == 4 && interleave == 0 && swizzle == 3 && promotion <= 3 &&
-                fill == 0 && view.base % 16 == 0 && box[0] * 2 <= 128;
+    const unsigned row = box[0] * (type == SQ_CU_F16 ? 2 : 1);
+    bool good = (type == SQ_CU_F16 || type == SQ_CU_U8) && rank == 4 && interleave == 0 &&
+                ((swizzle == 3 && row <= 128) || (swizzle == 2 && row <= 64)) && promotion <= 3 &&
+                fill == 0 && view.base % 16 == 0;
+    view.size_of = type == SQ_CU_F16 ? 2 : 1;
     for (int i = 0; i < 4; i++) {
         view.size[i] = size[i];
         view.box[i] = box[i];
@@ -272,7 +275,7 @@ EXPORT int cuTensorMapEncodeTiled(void *out, int type, unsigned rank, void *base
 }
 
 /* A number of a view; NULL outside of it. */
-static sq_half *number_at(const sq_cuda_view *from, int c, int x, int y, int n)
+static void *number_at(const sq_cuda_view *from, int c, int x, int y, int n)
 {
     seen view;
     memcpy(&view, from, sizeof view);
@@ -280,9 +283,9 @@ static sq_half *number_at(const sq_cuda_view *from, int c, int x, int y, int n)
         (uint64_t)x >= view.size[1] || (uint64_t)y >= view.size[2] || (uint64_t)n >= view.size[3]) {
         return NULL;
     }
-    return real(view.base + 2 * (uint64_t)c + (uint64_t)x * view.stride[0] +
+    return real(view.base + view.size_of * (uint64_t)c + (uint64_t)x * view.stride[0] +
                     (uint64_t)y * view.stride[1] + (uint64_t)n * view.stride[2],
-                2);
+                view.size_of);
 }
 
 /* The 64 channels that a tap meets for column `i`, row `j` of the pixels. */
@@ -314,7 +317,7 @@ static void wg_step(const sq_cuda_wg_args *args, const sq_cuda_load *load, int t
     for (int j = 0; j < bh; j++) {
         for (int i = 0; i < SQ_WG_WIDTH(cot); i++) {
             float x[64];
-            tile_numbers(args, load, tap, SQ_WG_PITCH(cot, border), c0, corner, i, j, x);
+            tile_numbers(args, load, tap, SQ_WG_PITCH(cot, border, 128), c0, corner, i, j, x);
             for (int row = 0; row < cot; row++) {
                 float sum[8] = {0};
                 for (int c = 0; c < 64; c++) {
@@ -379,7 +382,87 @@ static void wg_tile(const sq_cuda_wg_args *args, int bh, int cot, int border, in
     }
 }
 
-static void conv_wg(const sq_cuda_wg_args *args, int bh, int cot, int border)
+/* The same of bytes: 64 or 128 channels a row, sums in int32 that wrap round. */
+static int wg_sums8[128][32][16];
+
+static void wg_step8(const sq_cuda_wg_args *args, const sq_cuda_load *load, int tap, int c0,
+                     const int8_t *image, int bh, int cot, int border, int row, const int *corner)
+{
+    const int pitch = SQ_WG_PITCH(cot, border, row);
+    seen view;
+    memcpy(&view, &args->in[load->view], sizeof view);
+    for (int j = 0; j < bh; j++) {
+        for (int i = 0; i < SQ_WG_WIDTH(cot); i++) {
+            const uint8_t *from =
+                number_at(&args->in[load->view], c0,
+                          corner[0] + load->dx + load->row[tap] % pitch + i,
+                          corner[1] + load->dy + load->row[tap] / pitch + j, corner[2]);
+            for (int r = 0; r < cot && from != NULL; r++) {
+                const int o = r / 16 * 16 + r % 8 * 2 + r / 8 % 2;
+                const int swizzle = row == 64 ? r >> 1 & 3 : r & 7;
+                for (int c = 0; c < row && (uint64_t)(c0 + c) < view.size[0]; c++) {
+                    wg_sums8[o][j][i] +=
+                        from[c] * image[r * row + ((c / 16) ^ swizzle) * 16 + c % 16];
+                }
+            }
+        }
+    }
+}
+
+static void wg_store8(const sq_cuda_wg_args *args, int phase, int o, int made[32][16], int bh,
+                      int width, const int *corner)
+{
+    const int bias = ((const int *)args->bias)[phase * args->bias_step + o];
+    for (int j = 0; j < bh; j++) {
+        for (int i = 0; i < width; i++) {
+            uint8_t *to = number_at(&args->out[phase], o, corner[0] + i, corner[1] + j, corner[2]);
+            made[j][i] = sq_requantise(made[j][i] + bias, args->q.multiplier[o], &args->q);
+            if (to != NULL) {
+                *to = (uint8_t)made[j][i];
+            }
+        }
+    }
+    for (int j = 0; j < bh && args->with_pooled; j += 2) {
+        for (int i = 0; i < width; i += 2) {
+            uint8_t *to =
+                number_at(&args->pooled, o, (corner[0] + i) / 2, (corner[1] + j) / 2, corner[2]);
+            const int above = made[j][i] > made[j][i + 1] ? made[j][i] : made[j][i + 1];
+            const int below =
+                made[j + 1][i] > made[j + 1][i + 1] ? made[j + 1][i] : made[j + 1][i + 1];
+            if (to != NULL) {
+                *to = (uint8_t)(above > below ? above : below);
+            }
+        }
+    }
+}
+
+static void wg_tile8(const sq_cuda_wg_args *args, int bh, int cot, int border, int row, int phase,
+                     int part, const int *corner)
+{
+    const int8_t *image =
+        (const int8_t *)args->weights +
+        (size_t)(args->first[phase] + part * args->steps[phase]) * (size_t)(cot * row);
+    memset(wg_sums8, 0, sizeof wg_sums8);
+    for (int g = 0; g < args->groups; g++) {
+        const sq_cuda_loads *loads = &args->group[phase][g];
+        for (int chunk = 0; chunk < loads->chunks; chunk++) {
+            for (int l = 0; l < loads->loads; l++) {
+                for (int t = 0; t < loads->load[l].taps; t++, image += cot * row) {
+                    wg_step8(args, &loads->load[l], t, chunk * row, image, bh, cot, border, row,
+                             corner);
+                }
+            }
+        }
+    }
+    for (int o = 0; o < cot; o++) {
+        if (number_at(&args->out[phase], part * cot + o, 0, 0, 0) != NULL) {
+            wg_store8(args, phase, part * cot + o, wg_sums8[o], bh, SQ_WG_WIDTH(cot), corner);
+        }
+    }
+}
+
+/* `row`: bytes of a row of channels; 0: halves. */
+static void conv_wg(const sq_cuda_wg_args *args, int bh, int cot, int border, int row)
 {
     for (int n = 0; n < args->n; n++) {
         for (int ty = 0; ty < args->tiles_y; ty++) {
@@ -387,7 +470,11 @@ static void conv_wg(const sq_cuda_wg_args *args, int bh, int cot, int border)
                 const int corner[3] = {tx * SQ_WG_WIDTH(cot), ty * bh, n};
                 for (int p = 0; p < args->phases; p++) {
                     for (int b = 0; b < args->blocks; b++) {
-                        wg_tile(args, bh, cot, border, p, b, corner);
+                        if (row == 0) {
+                            wg_tile(args, bh, cot, border, p, b, corner);
+                        } else {
+                            wg_tile8(args, bh, cot, border, row, p, b, corner);
+                        }
                     }
                 }
             }
@@ -465,6 +552,59 @@ static void conv_matrix(const sq_cuda_conv_args *args, bool half)
     }
 }
 
+/* A tile kernel's work on bytes. */
+static int qconv_sum(const sq_cuda_conv_args *args, long long n, int oy, int ox, int row)
+{
+    const int each = args->in_pitch + args->in2_pitch;
+    int sum = ((const int *)args->bias)[row], y, x;
+    for (int t = 0; t < args->taps_y * args->taps_x; t++) {
+        const int8_t *weights =
+            (const int8_t *)args->weights + (long long)row * args->weight_pitch + t * each;
+        for (int c = 0; tap_place(args, oy, ox, t, &y, &x) && c < each; c++) {
+            const bool second = c >= args->in_pitch;
+            const int up = second ? args->up2 : args->up;
+            const int pitch = second ? args->in2_pitch : args->in_pitch;
+            const long long at =
+                ((n * (args->h >> up) + (y >> up)) * (args->w >> up) + (x >> up)) * pitch +
+                (second ? c - args->in_pitch : c);
+            sum += ((const uint8_t *)(second ? args->in2 : args->in))[at] * weights[c];
+        }
+    }
+    return sum;
+}
+
+static void qconv_matrix(const sq_cuda_conv_args *args)
+{
+    const long long pixels = (long long)args->n * args->out_h * args->out_w;
+    const int pitch = args->out_pitch, h = args->out_h / 2, w = args->out_w / 2;
+    uint8_t *out = (uint8_t *)args->out;
+    for (long long p = 0; p < pixels; p++) {
+        const int ox = (int)(p % args->out_w), oy = (int)(p / args->out_w % args->out_h);
+        const int set = args->sets == 4 ? oy % 2 * 2 + ox % 2 : 0;
+        for (int o = 0; o < args->out_channels; o++) {
+            const int sum =
+                qconv_sum(args, p / args->out_w / args->out_h, oy, ox, set * args->set_rows + o);
+            const float by = args->q.multiplier[o];
+            if (args->q.to_float) {
+                ((float *)args->out)[p * pitch + o] = sq_act((float)sum * by, args->act);
+            } else {
+                out[p * pitch + o] = (uint8_t)sq_requantise(sum, by, &args->q);
+            }
+        }
+    }
+    for (long long p = 0; args->pooled != NULL && p < (long long)args->n * h * w * pitch; p++) {
+        const long long c = p % pitch, x = p / pitch % w, y = p / pitch / w % h;
+        const long long n = p / pitch / w / h;
+        uint8_t most = 0;
+        for (int k = 0; k < 4; k++) {
+            const uint8_t number =
+                out[((n * args->out_h + 2 * y + k / 2) * args->out_w + 2 * x + k % 2) * pitch + c];
+            most = number > most ? number : most;
+        }
+        ((uint8_t *)args->pooled)[p] = most;
+    }
+}
+
 /* Addresses of the arguments as the host can follow them; NULL stays. */
 static void follow(const void *address_at)
 {
@@ -503,14 +643,39 @@ static void follow(const void *address_at)
         return OK;                         \
     }
 
+#define QTILE(name)                        \
+    case NUMBER_##name: {                  \
+        sq_cuda_conv_args args;            \
+        memcpy(&args, bytes, sizeof args); \
+        follow(&args.in);                  \
+        follow(&args.weights);             \
+        follow(&args.bias);                \
+        follow(&args.out);                 \
+        follow(&args.in2);                 \
+        follow(&args.pooled);              \
+        follow(&args.q.multiplier);        \
+        qconv_matrix(&args);               \
+        return OK;                         \
+    }
+
 #define WGMMA(bh, cot, border)                     \
     case NUMBER_conv_wg_##bh##_##cot##_##border: { \
         sq_cuda_wg_args args;                      \
         memcpy(&args, bytes, sizeof args);         \
         follow(&args.weights);                     \
         follow(&args.bias);                        \
-        conv_wg(&args, bh, cot, border);           \
+        conv_wg(&args, bh, cot, border, 0);        \
         return OK;                                 \
+    }
+#define WGMMA8(bh, cot, border, row)                       \
+    case NUMBER_conv_w8_##bh##_##cot##_##border##_##row: { \
+        sq_cuda_wg_args args;                              \
+        memcpy(&args, bytes, sizeof args);                 \
+        follow(&args.weights);                             \
+        follow(&args.bias);                                \
+        follow(&args.q.multiplier);                        \
+        conv_wg(&args, bh, cot, border, row);              \
+        return OK;                                         \
     }
 
 static int run_kernel(int number, long long threads, const unsigned char *bytes)
@@ -532,14 +697,23 @@ static int run_kernel(int number, long long threads, const unsigned char *bytes)
                &args.out)
         SIMPLE(planes_f32, sq_cuda_planes_args, &args.in, &args.out)
         SIMPLE(planes_f16, sq_cuda_planes_args, &args.in, &args.out)
+        SIMPLE(planes_u8, sq_cuda_planes_args, &args.in, &args.out)
+        SIMPLE(map_u8, sq_cuda_map_args, &args.a, &args.b, &args.out)
+        SIMPLE(map_f32_u8, sq_cuda_map_args, &args.a, &args.b, &args.out)
+        SIMPLE(map_u8_f32, sq_cuda_map_args, &args.a, &args.b, &args.out)
+        SIMPLE(qconv_direct, sq_cuda_qconv_args, &args.in[0], &args.in[1], &args.in[2], &args.in[3],
+               &args.in[4], &args.in[5], &args.in[6], &args.in[7], &args.weights, &args.bias,
+               &args.out, &args.q.multiplier)
         SIMPLE(gates_f32, sq_cuda_gates_args, &args.gates, &args.state, &args.fresh, &args.out,
                &args.cell)
         SIMPLE(gates_f16, sq_cuda_gates_args, &args.gates, &args.state, &args.fresh, &args.out,
                &args.cell)
         SIMPLE(pool_f32, sq_cuda_pool_args, &args.in, &args.out)
         SIMPLE(pool_f16, sq_cuda_pool_args, &args.in, &args.out)
+        SIMPLE(pool_u8, sq_cuda_pool_args, &args.in, &args.out)
         SIMPLE(resize_f32, sq_cuda_resize_args, &args.in, &args.table, &args.out)
         SIMPLE(resize_f16, sq_cuda_resize_args, &args.in, &args.table, &args.out)
+        SIMPLE(resize_u8, sq_cuda_resize_args, &args.in, &args.table, &args.out)
         SIMPLE(reduce_first_f32, sq_cuda_reduce_args, &args.in, &args.out)
         SIMPLE(reduce_first_f16, sq_cuda_reduce_args, &args.in, &args.out)
         SIMPLE(reduce_last_f32, sq_cuda_reduce_args, &args.in, &args.out)
@@ -559,8 +733,17 @@ static int run_kernel(int number, long long threads, const unsigned char *bytes)
         TILE(conv_mma_64x64, true)
         TILE(conv_mma_64x32, true)
         TILE(conv_mma_32x32, true)
+        QTILE(qconv_mma_128x128)
+        QTILE(qconv_mma_128x64)
+        QTILE(qconv_mma_128x32)
+        QTILE(qconv_mma_128x16)
+        QTILE(qconv_mma_64x64)
+        QTILE(qconv_mma_64x32)
+        QTILE(qconv_mma_32x32)
+        QTILE(qconv_mma_32x16)
 #include "nn/cuda/cuda_wgmma.inc"
 #undef WGMMA
+#undef WGMMA8
     default:
         return INVALID;
     }

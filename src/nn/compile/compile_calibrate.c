@@ -54,6 +54,7 @@ static squall_status set_options(sq_calibrator *c, const sq_compile_job *job, sq
     c->options.memory_limit_bytes = 0;
     c->options.tune_seconds = 0;
     c->options.tactics_path = NULL;
+    c->options.device = "cpu"; /* of which the result has the bits, wherever it is to run */
     c->options.precision = "fp32";
     c->options.explanation = NULL;
     c->options.dump_folder = NULL;

@@ -44,8 +44,7 @@ static squall_status dump_changed(void *self, const sq_graph *graph, const char 
     return sq_dump_graph(self, graph, pass, err);
 }
 
-/* The passes, watched where they are to be seen; then the layers in 8 bits, for which GPUs have no
- * kernels. */
+/* The passes, watched where they are to be seen; then the layers in 8 bits. */
 static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool speak,
                               squall_error *err)
 {
@@ -58,8 +57,9 @@ static squall_status optimise(const sq_compile_job *job, sq_graph *graph, bool s
         SQ_TRY(sq_dump_graph(&dump, graph, "model", err));
     }
     if (job->optimise) {
-        SQ_TRY((gpu ? sq_graph_optimise : sq_graph_optimise_integers)(graph, sq_ref_evaluate, seen,
-                                                                      notes, err));
+        const bool half = gpu && strcmp(job->options->precision, "fp16") == 0;
+        SQ_TRY((half ? sq_graph_optimise : sq_graph_optimise_integers)(graph, sq_ref_evaluate, seen,
+                                                                       notes, err));
     }
     if (job->quant != NULL) {
         SQ_TRY(sq_quant_apply(graph, job->quant, err));
@@ -125,11 +125,14 @@ static squall_status lower_device(const maker *make, sq_graph *graph, sq_choose 
                                   void *chooser, bool speak, pair *made, squall_error *err)
 {
     uint32_t changes = 0;
-    if (make->target->half != SQUALL_DTYPE_NONE) {
-        if (make->target->gpu) {
-            SQ_TRY(sq_graph_to_blocks(graph, &changes, err));
-        }
+    const bool half = make->target->half != SQUALL_DTYPE_NONE;
+    if (make->target->gpu) { /* of float32 it takes in nothing but doubling and pooling of bytes */
+        SQ_TRY(sq_graph_to_blocks(graph, !half, &changes, err));
+    }
+    if (half) {
         SQ_TRY(sq_graph_to_half(graph, make->target->half, speak ? make->job->notes : NULL, err));
+    }
+    if (changes > 0 || half) {
         SQ_TRY(sq_graph_infer(graph, sq_ref_evaluate, err));
     }
     sq_lowering how = {.backends = {make->cpu, make->target->gpu ? NULL : &sq_ref_backend},

@@ -61,7 +61,8 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
                        "'%s' is not known; use cpu, ref, cuda:0 or cuda:sm_90a", device);
     }
     const bool bytes = strcmp(precision, "int8") == 0 || strcmp(precision, "auto") == 0;
-    if (strcmp(precision, "fp32") == 0 || (bytes && !out->gpu)) {
+    const bool automatic = strcmp(precision, "auto") == 0;
+    if (strcmp(precision, "fp32") == 0 || (bytes && !(out->gpu && automatic))) {
         return SQUALL_OK;
     }
     if (strcmp(precision, "fp16") == 0 && out->backend != NULL) {
@@ -70,26 +71,24 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
         out->half = SQUALL_BF16;
     } else {
         return sq_fail(err, SQUALL_E_ARGUMENT, "precision",
-                       "'%s' on %s is not there; GPUs compute in fp32 or fp16, processors in fp32, "
-                       "int8 or what is best (auto), and keep tensors in fp16 or bf16",
+                       "'%s' on %s is not there; GPUs compute in fp32, fp16 or int8, processors in "
+                       "fp32, int8 or what is best (auto), and keep tensors in fp16 or bf16",
                        precision, device);
     }
     return SQUALL_OK;
 }
 
-/* Whether a step of the plans before this one has its tactic. */
-static bool seen_before(const sq_engine_file *file, uint32_t profile, uint32_t step)
+/* What a tactic wants, once. */
+static void want(const char *tactic, sq_text *wanted)
 {
-    const char *tactic = file->device[profile].steps[step].tactic;
-    for (uint32_t p = 0; p <= profile; p++) {
-        const uint32_t end = p < profile ? file->device[p].step_count : step;
-        for (uint32_t s = 0; s < end; s++) {
-            if (strcmp(file->device[p].steps[s].tactic, tactic) == 0) {
-                return true;
-            }
-        }
+    sq_text line = {0};
+    sq_cuda_wanted(tactic, &line);
+    if (line.failed) {
+        wanted->failed = true;
+    } else if (line.data != NULL && strstr(wanted->data, line.data) == NULL) {
+        sq_text_add(wanted, "%s", line.data);
     }
-    return false;
+    sq_text_free(&line);
 }
 
 squall_status sq_compile_kernels(const sq_target *target, const sq_engine_file *file,
@@ -102,8 +101,8 @@ squall_status sq_compile_kernels(const sq_target *target, const sq_engine_file *
     sq_text_add(&wanted, "/* for the tactics of one engine */\n");
     for (uint32_t p = 0; p < file->profile_count; p++) {
         for (uint32_t s = 0; s < file->device[p].step_count; s++) {
-            if (!seen_before(file, p, s)) {
-                sq_cuda_wanted(file->device[p].steps[s].tactic, &wanted);
+            if (!wanted.failed) {
+                want(file->device[p].steps[s].tactic, &wanted);
             }
         }
     }

@@ -110,6 +110,9 @@ static const char *why_not(const sq_step *step)
     if (step->in_count - 3 > MOST_IMAGES) {
         return "it reads more images than are vectorised";
     }
+    if (step->out_count > 1) {
+        return "the largest of 2 x 2 is a kernel of its own here";
+    }
     for (uint32_t d = 0; d < 4; d++) {
         if (step->in[0].dims[d] < 1 || step->in[0].dims[d] > 65536 || step->out[0].dims[d] < 1 ||
             step->out[0].dims[d] > 65536 || step->in[1].dims[d] < 1 ||

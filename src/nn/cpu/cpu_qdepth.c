@@ -59,9 +59,10 @@ static const char *why_not(const sq_step *step)
 {
     const squall_tensor *in = &step->in[0];
     const int64_t group = sq_attr_int(step->attrs, "group", 1), lanes = sq_cpu_pick()->lanes;
-    if (group == 1 || step->in_count > MOST_IMAGES + 3 || step->in[1].dims[1] != 1 ||
-        step->out[0].dims[1] % group != 0 || lanes % (step->out[0].dims[1] / group) != 0 ||
-        step->in[1].data == NULL || step->in[2].data == NULL || step->in[3].data == NULL) {
+    if (group == 1 || step->out_count > 1 || step->in_count > MOST_IMAGES + 3 ||
+        step->in[1].dims[1] != 1 || step->out[0].dims[1] % group != 0 ||
+        lanes % (step->out[0].dims[1] / group) != 0 || step->in[1].data == NULL ||
+        step->in[2].data == NULL || step->in[3].data == NULL) {
         return "grouped convolutions of 8 bits are vectorised only when depthwise";
     }
     for (uint32_t i = 0; i < step->in_count - 3; i++) {

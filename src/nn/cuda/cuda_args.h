@@ -1,8 +1,9 @@
 /* nn/cuda/cuda_args.h - what the kernels are given: read by the host, by NVRTC and by the tests'
  * driver, so it includes nothing and uses no type whose size differs between them.
  *
- * Channels-last tensors (SQUALL_NHWC) have their channels rounded up to 8, and zeros in the lanes
- * past the last: `pitch` below is that rounded number. Pointers are filled in at each launch. */
+ * Channels-last tensors (SQUALL_NHWC) have their channels rounded up to 8, those of bytes to 16,
+ * and zeros (of bytes: whatever is no matter) in the lanes past the last: `pitch` below is that
+ * rounded number. Pointers are filled in at each launch. */
 #ifndef SQ_NN_CUDA_CUDA_ARGS_H
 #define SQ_NN_CUDA_CUDA_ARGS_H
 
@@ -32,6 +33,15 @@ typedef struct sq_cuda_act {
     int kind; /* sq_activation */
     float a, b;
 } sq_cuda_act;
+
+/* Kinds of sq_cuda_act that are no activations: numbers to bytes and back; a: scale, b: zero. */
+enum { SQ_CUDA_TO_BYTES = 100, SQ_CUDA_FROM_BYTES };
+
+/* What becomes of a sum of products of bytes: sq_op_qconv() has the formula. */
+typedef struct sq_cuda_q {
+    const float *multiplier; /* [a multiple of SQ_CUDA_TILE_N] */
+    int zero, low, high, to_float;
+} sq_cuda_q;
 
 /* out[i] = act(a[i] op b[i]) over up to six axes, innermost first. */
 typedef struct sq_cuda_map_args {
@@ -63,7 +73,30 @@ typedef struct sq_cuda_conv_args {
     const void *in2;        /* NULL: none */
     void *pooled;           /* largest of 2 x 2; then pixels come window by window; NULL: none */
     int in2_pitch, up, up2; /* 1: rows and columns of `in` (of `in2`) count twice */
+    sq_cuda_q q;            /* of bytes, whose bias is int32 */
+    int sets, blocks;       /* of bytes: 4: pixels and weights come parity by parity of row and */
+    int set_rows;           /* column, each in so many blocks and rows of outputs; 1: as usual */
 } sq_cuda_conv_args;
+
+#define SQ_CUDA_IMAGES 8
+
+/* Convolution of bytes, by products of four at a time. Weights [tap][four channels of an image]
+ * [output channel, rounded up to 8][4], of groups [tap][channel of the group][output channel];
+ * where an image counts twice, a set of them and of biases for each parity of row and column. */
+typedef struct sq_cuda_qconv_args {
+    const void *in[SQ_CUDA_IMAGES], *weights;
+    const int *bias; /* with the zero points in it */
+    void *out;
+    int n, h, w, out_h, out_w, out_pitch, out_channels, lanes; /* lanes: out_channels up to 8 */
+    int pitch[SQ_CUDA_IMAGES], channels[SQ_CUDA_IMAGES], up[SQ_CUDA_IMAGES], zero[SQ_CUDA_IMAGES];
+    int images, in_group, out_group; /* in_group: 0, or channels of one of several groups */
+    int taps_y, taps_x, stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x;
+    int planes;    /* 1: floats plane by plane */
+    int set_bytes; /* from one set of weights to the next; 0: there is one */
+    long long pixels;
+    sq_cuda_q q;
+    sq_cuda_act act;
+} sq_cuda_qconv_args;
 
 /* Depthwise convolution, or with a multiple of each channel: eight output channels of four pixels
  * beside each other a thread. Weights [tap][output channel, rounded up to 8]. */
@@ -90,12 +123,13 @@ typedef struct sq_cuda_few_args {
     sq_cuda_act act;
 } sq_cuda_few_args;
 
-/* [n][channels][plane] to [n][plane][channels, rounded up to 8]. */
+/* [n][channels][plane] to [n][plane][channels, rounded up]. */
 typedef struct sq_cuda_planes_args {
     const void *in;
     void *out;
     int channels, pitch, plane;
     long long pixels; /* n * plane */
+    sq_cuda_act act;  /* to bytes */
 } sq_cuda_planes_args;
 
 /* Gates of recurrent cells: op_shape_gates.c has the formulas. */
@@ -109,27 +143,31 @@ typedef struct sq_cuda_gates_args {
 } sq_cuda_gates_args;
 
 /* Convolution by wgmma (sm_90a). A tile is `bh` rows of 8 pixels and 128 output channels, or of 16
- * pixels and 64; `border` more rows and columns of input are loaded with it. All sizes in bytes. */
-#define SQ_WG_WIDTH(cot)            ((cot) == 64 ? 16 : 8)
-#define SQ_WG_PITCH(cot, border)    (SQ_WG_WIDTH(cot) + (border))
-#define SQ_WG_BOX(bh, cot, border)  (SQ_WG_PITCH(cot, border) * ((bh) + (border)) * 128)
-#define SQ_WG_TILE(bh, cot, border) ((SQ_WG_BOX(bh, cot, border) + 1023) / 1024 * 1024)
-#define SQ_WG_WEIGHTS(cot)          ((cot)*128)
-#define SQ_WG_STAGED                8192 /* eight rows of eight pixels of 64 channels */
-#define SQ_WG_POOLED                2048
-#define SQ_WG_STAGING               (4 * SQ_WG_STAGED + 4 * SQ_WG_POOLED)
-#define SQ_WG_ROOM                  (232448 - 1024 - SQ_WG_STAGING)
-#define SQ_WG_LESS(a, b)            ((a) < (b) ? (a) : (b))
-#define SQ_WG_TILES(bh, cot, border) \
-    SQ_WG_LESS((SQ_WG_ROOM - 4 * SQ_WG_WEIGHTS(cot)) / SQ_WG_TILE(bh, cot, border), 4)
-#define SQ_WG_STAGES(bh, cot, border)                                                      \
-    SQ_WG_LESS((SQ_WG_ROOM - SQ_WG_TILES(bh, cot, border) * SQ_WG_TILE(bh, cot, border)) / \
-                   SQ_WG_WEIGHTS(cot),                                                     \
+ * pixels and 64; `border` more rows and columns of input are loaded with it, channels in rows of
+ * `row` bytes, 128 or 64. All sizes in bytes. */
+#define SQ_WG_WIDTH(cot) ((cot) == 64 ? 16 : 8)
+/* 64-byte rows in pairs, so that what is swizzled begins at 128 bytes in every row of pixels. */
+#define SQ_WG_PITCH(cot, border, row) \
+    (SQ_WG_WIDTH(cot) + ((row) == 64 ? ((border) + 1) / 2 * 2 : (border)))
+#define SQ_WG_BOX(bh, cot, border, row)  (SQ_WG_PITCH(cot, border, row) * ((bh) + (border)) * (row))
+#define SQ_WG_TILE(bh, cot, border, row) ((SQ_WG_BOX(bh, cot, border, row) + 1023) / 1024 * 1024)
+#define SQ_WG_WEIGHTS(cot, row)          ((cot) * (row))
+#define SQ_WG_STAGED                     8192 /* eight rows of eight pixels of 64 channels */
+#define SQ_WG_POOLED                     2048
+#define SQ_WG_STAGING                    (4 * SQ_WG_STAGED + 4 * SQ_WG_POOLED)
+#define SQ_WG_ROOM                       (232448 - 1024 - SQ_WG_STAGING)
+#define SQ_WG_LESS(a, b)                 ((a) < (b) ? (a) : (b))
+#define SQ_WG_TILES(bh, cot, border, row) \
+    SQ_WG_LESS((SQ_WG_ROOM - 4 * SQ_WG_WEIGHTS(cot, row)) / SQ_WG_TILE(bh, cot, border, row), 4)
+#define SQ_WG_STAGES(bh, cot, border, row)                                              \
+    SQ_WG_LESS((SQ_WG_ROOM -                                                            \
+                SQ_WG_TILES(bh, cot, border, row) * SQ_WG_TILE(bh, cot, border, row)) / \
+                   SQ_WG_WEIGHTS(cot, row),                                             \
                8)
-#define SQ_WG_SHARED(bh, cot, border)                                     \
-    (SQ_WG_TILES(bh, cot, border) * SQ_WG_TILE(bh, cot, border) +         \
-     SQ_WG_STAGES(bh, cot, border) * SQ_WG_WEIGHTS(cot) + SQ_WG_STAGING + \
-     8 * (2 * (SQ_WG_TILES(bh, cot, border) + SQ_WG_STAGES(bh, cot, border)) + 1))
+#define SQ_WG_SHARED(bh, cot, border, row)                                          \
+    (SQ_WG_TILES(bh, cot, border, row) * SQ_WG_TILE(bh, cot, border, row) +         \
+     SQ_WG_STAGES(bh, cot, border, row) * SQ_WG_WEIGHTS(cot, row) + SQ_WG_STAGING + \
+     8 * (2 * (SQ_WG_TILES(bh, cot, border, row) + SQ_WG_STAGES(bh, cot, border, row)) + 1))
 
 /* How the copy engine sees a tensor: filled in by the driver when a launch is made. */
 typedef struct sq_cuda_view {
@@ -145,23 +183,27 @@ typedef struct sq_cuda_load {
     unsigned char row[SQ_WG_TAPS];
 } sq_cuda_load;
 
-/* Loads that repeat for every 64 channels of a source. */
+/* Loads that repeat for every row of channels of a source. */
 typedef struct sq_cuda_loads {
     short chunks, loads;
     sq_cuda_load load[SQ_WG_LOADS];
 } sq_cuda_loads;
 
 /* Outputs come in 1 or 4 phases: every pixel, or those of one row and column parity. Weights are
- * images of shared memory, 64 channels of `cot` outputs each: [phase][block of outputs][step]. */
+ * images of shared memory, a row of channels of `cot` outputs each: [phase][block of
+ * outputs][step]. Of bytes, outputs come as 0, 2 .. 14, 1, 3 .. 15 in each sixteen, so that a
+ * thread has two beside each other. */
 typedef struct sq_cuda_wg_args {
     sq_cuda_view in[SQ_WG_IN], out[SQ_WG_OUT], pooled;
     const void *weights;
     const float *bias;
     int phases, groups, blocks, tiles_x, tiles_y, n;
     int steps[4], first[4]; /* of each phase: steps of a tile; step at which its weights begin */
+    int bias_step;          /* from the biases of a phase to the next one's */
     int late;               /* steps that the first warpgroup is ahead, so that ends alternate */
     int with_pooled, relu;
     float slope; /* of negative numbers: 0 is ReLU, 1 none */
+    sq_cuda_q q; /* of bytes, whose bias is int32 */
     sq_cuda_loads group[4][SQ_WG_GROUPS];
 } sq_cuda_wg_args;
 

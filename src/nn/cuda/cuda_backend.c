@@ -6,8 +6,9 @@
 
 #include "nn/cuda/cuda_internal.h"
 
-static const sq_cuda_op *const groups[] = {sq_cuda_ops_map, sq_cuda_ops_conv, sq_cuda_ops_window,
-                                           sq_cuda_ops_reduce, sq_cuda_ops_gates};
+static const sq_cuda_op *const groups[] = {sq_cuda_ops_map,    sq_cuda_ops_conv,
+                                           sq_cuda_ops_window, sq_cuda_ops_reduce,
+                                           sq_cuda_ops_gates,  sq_cuda_ops_quant};
 
 void sq_cuda_tactic(sq_tactic *tactic, const char *what, size_t launches)
 {
@@ -45,6 +46,11 @@ sq_cuda_act sq_cuda_step_act(const sq_step *step)
     return act;
 }
 
+const char *sq_cuda_type(squall_dtype dtype)
+{
+    return dtype == SQUALL_F16 ? "f16" : dtype == SQUALL_U8 ? "u8" : "f32";
+}
+
 bool sq_cuda_is_float(squall_dtype dtype)
 {
     return dtype == SQUALL_F32 || dtype == SQUALL_F16;
@@ -52,7 +58,8 @@ bool sq_cuda_is_float(squall_dtype dtype)
 
 int sq_cuda_pitch(const squall_tensor *tensor)
 {
-    return (int)((tensor->dims[1] + 7) / 8 * 8);
+    const int64_t lanes = (int64_t)sq_tensor_lanes(tensor->dtype);
+    return (int)((tensor->dims[1] + lanes - 1) / lanes * lanes);
 }
 
 void sq_cuda_patch_add(sq_cuda_launch *launch, size_t at, sq_cuda_source source, uint32_t index,
@@ -134,7 +141,7 @@ static const sq_cuda_op *find(const sq_step *step, const char *name, sq_tactic *
         memcpy(in, step->in, step->in_count * sizeof *in);
     }
     for (uint32_t i = 0; i < step->in_count; i++) {
-        if (in[i].data == NULL && sq_cuda_is_float(in[i].dtype)) {
+        if (in[i].data == NULL && (sq_cuda_is_float(in[i].dtype) || step->op == SQ_OP_SqQConv)) {
             in[i].data = (void *)(uintptr_t)nothing;
         }
     }

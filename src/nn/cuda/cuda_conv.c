@@ -48,6 +48,7 @@ static squall_status sources_of(const sq_step *step, sq_block *block, geometry *
 {
     out->transposed = step->op == SQ_OP_ConvTranspose;
     out->sources = 1;
+    out->second = 3;
     out->up[0] = out->up[1] = 1;
     if (step->op == SQ_OP_SqConvBlock) {
         SQ_TRY(sq_op_block(step, block, err));
@@ -173,7 +174,8 @@ void sq_cuda_conv_tactic(const sq_step *step, const char *name, size_t packed, d
 {
     sq_cuda_tactic(out, name, 1);
     for (uint32_t i = 0; i < step->in_count; i++) {
-        out->in_layout[i] = i == 0 || i == 3 ? SQUALL_NHWC : SQUALL_PLAIN;
+        const bool image = i == 0 || i > 3 || (i == 3 && step->op != SQ_OP_SqQConv);
+        out->in_layout[i] = image ? SQUALL_NHWC : SQUALL_PLAIN;
     }
     out->out_layout[0] = SQUALL_NHWC;
     if (step->out_count > 1) {
@@ -181,6 +183,7 @@ void sq_cuda_conv_tactic(const sq_step *step, const char *name, size_t packed, d
     }
     out->in_dropped[1] = 1;
     out->in_dropped[2] = step->in_count > 2 && step->in[2].dtype != SQUALL_DTYPE_NONE;
+    out->in_dropped[3] = step->op == SQ_OP_SqQConv;
     out->packed_bytes = packed;
     out->cost = cost;
 }

@@ -7,7 +7,7 @@
 
 #define SQ_CUDA_PROCESSORS 132 /* of the GPU that costs are guessed for */
 
-/** Conv, ConvTranspose or SqConvBlock, channels last. */
+/** Conv, ConvTranspose, SqConvBlock or SqQConv, channels last. */
 typedef struct sq_cuda_conv {
     sq_window window;
     bool transposed, pooled;
@@ -17,6 +17,9 @@ typedef struct sq_cuda_conv {
     int64_t batch, channels, out_channels, out_h, out_w, out_pitch, pixels;
     int64_t rows, depth, row; /* of weights for mma: rows of `row` numbers, `depth` in use */
     sq_cuda_act act;
+    uint32_t second; /* input of the step that is the second source */
+    bool bytes;      /* SqQConv, of which `q` says the rest */
+    sq_qconv q;
 } sq_cuda_conv;
 
 /** A tactic of one launch that replaces weights and bias by `packed_bytes`. */
@@ -26,6 +29,19 @@ void sq_cuda_conv_tactic(const sq_step *step, const char *name, size_t packed_by
 void sq_cuda_put(squall_dtype type, void *packed, size_t at, double value);
 /** The bias as float32, into zeros. */
 void sq_cuda_conv_bias(const sq_step *step, const sq_cuda_conv *conv, float *out);
+
+/** Whether a tap of 3 x 3 counts on an enlarged image, for outputs of a parity of row and column.
+ */
+bool sq_cuda_qconv_looks(int set, int64_t ty, int64_t tx);
+/** The weight of output `o`, channel `c` of all (of its group), tap `t` of the kernel, in the set
+ * of a parity of row and column: that of source `s`. */
+int8_t sq_cuda_qconv_weight(const sq_step *step, const sq_cuda_conv *conv, int set, uint32_t s,
+                            int64_t o, int64_t c, int64_t t);
+/** Biases with the zero points in them, [sets][rows], then multipliers, [rows]. */
+void sq_cuda_qconv_ends(const sq_step *step, const sq_cuda_conv *conv, int sets, int64_t rows,
+                        void *out);
+/** What the kernels are told of the bounds of bytes; the multiplier's address is patched in. */
+sq_cuda_q sq_cuda_qconv_q(const sq_cuda_conv *conv);
 
 /** The ways to run it by wgmma, at most `room`; 0 when there is none. */
 size_t sq_cuda_wgmma_list(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out,

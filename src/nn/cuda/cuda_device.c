@@ -25,10 +25,13 @@ static const struct {
 } kernels[SQ_CUDA_KERNELS] = {
 #define KERNEL(name, capability) {"sq_" #name, capability, 0},
 #define WGMMA(bh, cot, border) \
-    {"sq_conv_wg_" #bh "_" #cot "_" #border, 90, SQ_WG_SHARED(bh, cot, border)},
+    {"sq_conv_wg_" #bh "_" #cot "_" #border, 90, SQ_WG_SHARED(bh, cot, border, 128)},
+#define WGMMA8(bh, cot, border, row) \
+    {"sq_conv_w8_" #bh "_" #cot "_" #border "_" #row, 90, SQ_WG_SHARED(bh, cot, border, row)},
 #include "nn/cuda/cuda_kernels.inc"
 #undef KERNEL
 #undef WGMMA
+#undef WGMMA8
 };
 
 bool sq_cuda_fits(const char *isa, int capability)
@@ -351,8 +354,8 @@ static squall_status add_view(const sq_cuda_driver *driver, const sq_cuda_box *b
         size[i] = box->size[i];
         stride[i < 3 ? i : 2] = box->stride[i < 3 ? i : 2];
     }
-    const sq_cu_result result = driver->view(&view, SQ_CU_F16, 4, base, size, stride, box->box,
-                                             each, 0, SQ_CU_SWIZZLE_128, SQ_CU_L2_256, 0);
+    const sq_cu_result result = driver->view(&view, box->type, 4, base, size, stride, box->box,
+                                             each, 0, box->swizzle, SQ_CU_L2_256, 0);
     memcpy(args + box->at, &view, sizeof view);
     return done(result);
 }

@@ -26,8 +26,9 @@ typedef struct sq_cu_launch {
     unsigned attribute_count;
 } sq_cu_launch;
 
-/* Numbers of cuTensorMapEncodeTiled: float16; rows of 128 bytes, swizzled; whole lines from L2. */
-enum { SQ_CU_F16 = 6, SQ_CU_SWIZZLE_128 = 3, SQ_CU_L2_256 = 3 };
+/* Numbers of cuTensorMapEncodeTiled: types; rows of so many bytes, swizzled; whole lines from L2.
+ */
+enum { SQ_CU_U8 = 0, SQ_CU_F16 = 6, SQ_CU_SWIZZLE_64 = 2, SQ_CU_SWIZZLE_128 = 3, SQ_CU_L2_256 = 3 };
 
 /* X(member, symbol, arguments) */
 #define SQ_CUDA_ENTRY_POINTS(X)                                                               \

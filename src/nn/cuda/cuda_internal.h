@@ -29,7 +29,7 @@ typedef struct sq_cuda_patch {
     uint64_t offset;
 } sq_cuda_patch;
 
-enum { SQ_CUDA_PATCHES = 6, SQ_CUDA_BOXES = 10 };
+enum { SQ_CUDA_PATCHES = 12, SQ_CUDA_BOXES = 10 };
 
 /* How the copy engine sees a tensor: made into a sq_cuda_view at `at` of the arguments. */
 typedef struct sq_cuda_box {
@@ -40,6 +40,7 @@ typedef struct sq_cuda_box {
     uint64_t size[4], stride[3]; /* channels, columns, rows, images; stride: bytes, without the
                                     first */
     uint32_t box[4];             /* numbers of one copy */
+    int type, swizzle;           /* of the driver's numbers */
 } sq_cuda_box;
 
 /* One launch of a kernel; addresses are filled in when it is made. */
@@ -60,6 +61,7 @@ typedef struct sq_cuda_launch {
         sq_cuda_few_args few;
         sq_cuda_planes_args planes;
         sq_cuda_gates_args gates;
+        sq_cuda_qconv_args qconv;
         sq_cuda_wg_args wg;
     } args;
 } sq_cuda_launch;
@@ -81,7 +83,7 @@ squall_status sq_cuda_launch_on(sq_device *device, const sq_cuda_launch *launch,
 extern const sq_device_face sq_cuda_face;
 
 #define SQ_CUDA_EVERY_CAPABILITY 1000
-#define SQ_CUDA_MOST             24 /* tactics of one step */
+#define SQ_CUDA_MOST             64 /* tactics of one step */
 
 /* One operator's driver: what cuda_backend.c strings together. */
 typedef struct sq_cuda_op {
@@ -95,7 +97,7 @@ typedef struct sq_cuda_op {
 } sq_cuda_op;
 
 extern const sq_cuda_op sq_cuda_ops_map[], sq_cuda_ops_conv[], sq_cuda_ops_window[],
-    sq_cuda_ops_reduce[], sq_cuda_ops_gates[]; /* each ends with op NONE */
+    sq_cuda_ops_reduce[], sq_cuda_ops_gates[], sq_cuda_ops_quant[]; /* each ends with op NONE */
 
 /** An empty tactic of `launches` launches: layouts PLAIN, nothing packed. The name gets the type of
  * input 0 behind it. */
@@ -105,6 +107,17 @@ __attribute__((format(printf, 2, 3))) size_t sq_cuda_refuse(sq_reason *why, cons
                                                             ...);
 /** The activation that is folded into a step. */
 sq_cuda_act sq_cuda_step_act(const sq_step *step);
+/** The ways to write an output of a map of input 0, plain or channels last, in `launches` launches;
+ * `in_place`: the input that it may lie on, or -1. */
+size_t sq_cuda_map_ways(const sq_step *step, const char *what, size_t launches, int8_t in_place,
+                        sq_tactic *out);
+/** A launch by which every number of input 0 becomes one of output 0. */
+squall_status sq_cuda_map_all(const sq_step *step, sq_cuda_act act, sq_cuda_state *state,
+                              squall_error *err);
+/** "f32", "f16" or "u8". */
+const char *sq_cuda_type(squall_dtype dtype);
+/** A launch of the largest of each 2 x 2 of bytes, from output 0 to output 1. */
+void sq_cuda_pool_two(const sq_step *step, sq_cuda_state *state);
 /** Whether a type is one of the two that kernels have. */
 bool sq_cuda_is_float(squall_dtype dtype);
 /** Channels of a tensor with channels last, rounded up. */

@@ -156,7 +156,12 @@ static sq_cuda_kernel kernel_for(squall_dtype from, squall_dtype to)
     if (from == SQUALL_F16) {
         return to == SQUALL_F16 ? SQ_CUDA_map_f16 : SQ_CUDA_map_f16_f32;
     }
-    return to == SQUALL_F16 ? SQ_CUDA_map_f32_f16 : SQ_CUDA_map_f32;
+    if (from == SQUALL_U8) {
+        return to == SQUALL_U8 ? SQ_CUDA_map_u8 : SQ_CUDA_map_u8_f32;
+    }
+    return to == SQUALL_F16  ? SQ_CUDA_map_f32_f16
+           : to == SQUALL_U8 ? SQ_CUDA_map_f32_u8
+                             : SQ_CUDA_map_f32;
 }
 
 static squall_status add_map(const map_job *job, sq_cuda_state *state, squall_error *err)
@@ -191,23 +196,40 @@ static squall_status add_map(const map_job *job, sq_cuda_state *state, squall_er
 
 /* ------------------------------------------------------------------ tactics */
 
-/* Two ways for a tensor of four axes: channels last, or plain; inputs as they come. The faster one
- * writes in the order in which it reads. */
+/* Operators that only move numbers: bytes, too. */
+static bool moves(sq_op op)
+{
+    return op == SQ_OP_Identity || op == SQ_OP_SqReorder || op == SQ_OP_Concat ||
+           op == SQ_OP_Split || op == SQ_OP_Slice || op == SQ_OP_Transpose || op == SQ_OP_Expand;
+}
+
+/* Types that there are kernels for; then sq_cuda_map_ways(). */
 static size_t map_tactics(const sq_step *step, const char *what, size_t launches, int8_t in_place,
                           sq_tactic *out, sq_reason *why)
 {
     const squall_dtype type = step->in[0].dtype;
-    size_t count = 0;
+    const bool bytes = type == SQUALL_U8 && moves(step->op);
     for (uint32_t i = 0; i < step->out_count; i++) {
-        if (step->out[i].dtype != SQUALL_DTYPE_NONE && !sq_cuda_is_float(step->out[i].dtype)) {
+        const squall_dtype to = step->out[i].dtype;
+        if (to != SQUALL_DTYPE_NONE && (bytes ? to != SQUALL_U8 : !sq_cuda_is_float(to))) {
             return sq_cuda_refuse(why, "%s to %s has no kernel", squall_dtype_name(type),
                                   squall_dtype_name(step->out[i].dtype));
         }
     }
-    if (!sq_cuda_is_float(type)) {
+    if (!bytes && !sq_cuda_is_float(type)) {
         return sq_cuda_refuse(why, "%s of %s has no kernel", sq_op_name(step->op),
                               squall_dtype_name(type));
     }
+    return sq_cuda_map_ways(step, what, launches, in_place, out);
+}
+
+/* Two ways for a tensor of four axes: channels last, or plain; inputs as they come. The faster one
+ * writes in the order in which it reads. */
+size_t sq_cuda_map_ways(const sq_step *step, const char *what, size_t launches, int8_t in_place,
+                        sq_tactic *out)
+{
+    const squall_dtype type = step->in[0].dtype;
+    size_t count = 0;
     bool any_last = false, all_four = true;
     for (uint32_t i = 0; i < step->in_count; i++) {
         any_last = any_last || step->in[i].layout == SQUALL_NHWC;
@@ -218,8 +240,7 @@ static size_t map_tactics(const sq_step *step, const char *what, size_t launches
     for (int last = all_four ? 1 : 0; last >= 0; last--) {
         sq_tactic *tactic = &out[count++];
         char name[SQ_TACTIC_NAME];
-        snprintf(name, sizeof name, "%s_%s%s", what, type == SQUALL_F16 ? "f16" : "f32",
-                 last ? "_nhwc" : "");
+        snprintf(name, sizeof name, "%s_%s%s", what, sq_cuda_type(type), last ? "_nhwc" : "");
         sq_cuda_tactic(tactic, name, launches);
         double bytes = 0;
         for (uint32_t i = 0; i < step->in_count; i++) {
@@ -356,6 +377,14 @@ static size_t unary_tactics(const sq_step *step, int capability, sq_tactic *out,
         return kept;
     }
     return count == 0 ? 0 : sq_cuda_refuse(why, "only between plain and channels last");
+}
+
+squall_status sq_cuda_map_all(const sq_step *step, sq_cuda_act act, sq_cuda_state *state,
+                              squall_error *err)
+{
+    map_job job = job_for(step, 0);
+    job.act = act;
+    return add_map(&job, state, err);
 }
 
 static squall_status unary_bind(const sq_step *step, const sq_tactic *tactic, sq_cuda_state *state,

@@ -4,8 +4,9 @@
  * Where rows and columns of a source count twice, or of the output only every second one is worked
  * out at a time (a transposed convolution), the output is made in four phases, one for each parity
  * of row and column. For a phase, a source that counts twice is read at its own resolution, by
- * fewer taps: those of the kernel that meet the same pixel are added up. Other sources, and those
- * of a convolution with stride 2, are read by views of every second row and column. */
+ * fewer taps: those of the kernel that meet the same pixel are added up, and of 8 bits come so.
+ * Other sources, and those of a convolution with stride 2, are read by views of every second row
+ * and column. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "nn/cuda/cuda_conv.h"
 
 enum {
-    CHUNK = 64,
+    STORED = 64, /* channels that are stored together */
     MERGED = 4,
     WHOLE = 4 /* the view of all rows and columns; 0 to 3 of parities */
 };
@@ -38,26 +39,45 @@ typedef struct wg_source {
 /* What is multiplied, whatever the tile. */
 typedef struct wg_plan {
     int phases, border;
-    int64_t chunks[2];
     wg_source part[4][2]; /* [phase][source] */
 } wg_plan;
 
 /* Tiles by their kernel. */
 static const struct shape {
     sq_cuda_kernel kernel;
-    int rows, cot, border, loads, shared;
+    bool bytes;
+    int rows, cot, border, row, loads, shared;
 } shapes[] = {
-#define WGMMA(bh, cot, border)                \
-    {SQ_CUDA_conv_wg_##bh##_##cot##_##border, \
-     bh,                                      \
-     cot,                                     \
-     border,                                  \
-     SQ_WG_TILES(bh, cot, border),            \
-     SQ_WG_SHARED(bh, cot, border)},
+#define SHAPE(kernel, bytes, bh, cot, border, row) \
+    {kernel,                                       \
+     bytes,                                        \
+     bh,                                           \
+     cot,                                          \
+     border,                                       \
+     row,                                          \
+     SQ_WG_TILES(bh, cot, border, row),            \
+     SQ_WG_SHARED(bh, cot, border, row)},
+#define WGMMA(bh, cot, border) \
+    SHAPE(SQ_CUDA_conv_wg_##bh##_##cot##_##border, false, bh, cot, border, 128)
+#define WGMMA8(bh, cot, border, row) \
+    SHAPE(SQ_CUDA_conv_w8_##bh##_##cot##_##border##_##row, true, bh, cot, border, row)
 #include "nn/cuda/cuda_wgmma.inc"
 #undef WGMMA
+#undef WGMMA8
+#undef SHAPE
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+/* Channels of a row, and rows of a source. */
+static int chunk_of(const struct shape *shape)
+{
+    return shape->bytes ? shape->row : shape->row / 2;
+}
+
+static int64_t chunks_of(const sq_cuda_conv *conv, const struct shape *shape, int source)
+{
+    return (conv->own[source] + chunk_of(shape) - 1) / chunk_of(shape);
+}
 
 static int floor_half(int x)
 {
@@ -137,7 +157,8 @@ static bool plan_source(const sq_cuda_conv *conv, int phase, int source, wg_plan
     for (int ky = 0; ky < height; ky++) {
         for (int kx = 0; kx < width; kx++) {
             int parity_y, parity_x, y, x;
-            if (!place_of(conv, source, 0, py, ky, &parity_y, &y) ||
+            if ((conv->bytes && conv->up[source] == 2 && !sq_cuda_qconv_looks(phase, ky, kx)) ||
+                !place_of(conv, source, 0, py, ky, &parity_y, &y) ||
                 !place_of(conv, source, 1, px, kx, &parity_x, &x)) {
                 continue;
             }
@@ -158,13 +179,25 @@ static bool plan_source(const sq_cuda_conv *conv, int phase, int source, wg_plan
     return part->loads > 0;
 }
 
+/* Whether what it needs of bytes is there: the copy engine's border is 0, not a zero point. */
+static bool bytes_fit(const sq_cuda_conv *conv)
+{
+    const bool one = conv->window.kernel[0] * conv->window.kernel[1] == 1;
+    for (int s = 0; s < conv->sources && conv->bytes; s++) {
+        if (conv->q.x_zero[s] != 0 && !one) {
+            return false;
+        }
+    }
+    return !conv->bytes || !conv->q.to_float;
+}
+
 /* Whether the kernel can do it, and how. */
 static bool plan_of(const sq_cuda_conv *conv, wg_plan *out)
 {
     const sq_window *w = &conv->window;
     const bool doubled = conv->up[0] == 2 || conv->up[1] == 2;
     memset(out, 0, sizeof *out);
-    if (w->group != 1 || w->stride[0] != w->stride[1] || w->stride[0] > 2 ||
+    if (!bytes_fit(conv) || w->group != 1 || w->stride[0] != w->stride[1] || w->stride[0] > 2 ||
         w->kernel[0] * w->kernel[1] > 4 * SQ_WG_TAPS || w->dilation[0] > 8 || w->dilation[1] > 8 ||
         w->pad_begin[0] > 64 || w->pad_begin[1] > 64 || w->pad_begin[0] < -64 ||
         w->pad_begin[1] < -64 || (doubled && (w->stride[0] != 1 || conv->pooled)) ||
@@ -179,7 +212,6 @@ static bool plan_of(const sq_cuda_conv *conv, wg_plan *out)
     out->phases = doubled || (conv->transposed && w->stride[0] == 2) ? 4 : 1;
     for (int phase = 0; phase < out->phases; phase++) {
         for (int s = 0; s < conv->sources; s++) {
-            out->chunks[s] = (conv->in_pitch[s] + CHUNK - 1) / CHUNK;
             if (!plan_source(conv, phase, s, out)) {
                 return false;
             }
@@ -188,13 +220,14 @@ static bool plan_of(const sq_cuda_conv *conv, wg_plan *out)
     return out->border <= 2;
 }
 
-/* Steps of 64 channels by one tap, of a tile of one phase. */
-static int64_t steps_of(const sq_cuda_conv *conv, const wg_plan *plan, int phase)
+/* Steps of a row of channels by one tap, of a tile of one phase. */
+static int64_t steps_of(const sq_cuda_conv *conv, const wg_plan *plan, const struct shape *shape,
+                        int phase)
 {
     int64_t steps = 0;
     for (int s = 0; s < conv->sources; s++) {
         for (int l = 0; l < plan->part[phase][s].loads; l++) {
-            steps += plan->chunks[s] * plan->part[phase][s].load[l].count;
+            steps += chunks_of(conv, shape, s) * plan->part[phase][s].load[l].count;
         }
     }
     return steps;
@@ -235,7 +268,7 @@ static double cost_of(const sq_cuda_conv *conv, const wg_plan *plan, const struc
     int64_t h, w, n, steps = 0;
     grid_of(conv, plan, shape, &h, &w, &n);
     for (int p = 0; p < plan->phases; p++) {
-        steps += steps_of(conv, plan, p);
+        steps += steps_of(conv, plan, shape, p);
     }
     const int64_t width = SQ_WG_WIDTH(shape->cot);
     const int64_t tiles = blocks_of(conv, shape) * plan->phases * ((w + width - 1) / width) *
@@ -243,7 +276,7 @@ static double cost_of(const sq_cuda_conv *conv, const wg_plan *plan, const struc
     const int64_t waves = (tiles + SQ_CUDA_PROCESSORS - 1) / SQ_CUDA_PROCESSORS;
     const double each = (double)steps / plan->phases;
     /* Measured on an H100: a step costs 200 cycles beside its products, 32 cycles a row. */
-    const double step_s = 0.12e-6 + 0.0185e-6 * shape->rows;
+    const double step_s = 0.12e-6 + 0.0185e-6 / 128 * shape->row * shape->rows;
     return 3.5e-6 + (double)waves * (each * step_s + 0.03e-6 * shape->rows);
 }
 
@@ -251,20 +284,32 @@ static size_t weight_bytes(const sq_cuda_conv *conv, const wg_plan *plan, const 
 {
     int64_t steps = 0;
     for (int p = 0; p < plan->phases; p++) {
-        steps += steps_of(conv, plan, p);
+        steps += steps_of(conv, plan, shape, p);
     }
-    return (size_t)(steps * blocks_of(conv, shape)) * (size_t)SQ_WG_WEIGHTS(shape->cot);
+    return (size_t)(steps * blocks_of(conv, shape)) * (size_t)SQ_WG_WEIGHTS(shape->cot, shape->row);
 }
 
+/* Outputs of all blocks. */
+static int64_t outputs_of(const sq_cuda_conv *conv, const struct shape *shape)
+{
+    return blocks_of(conv, shape) * shape->cot;
+}
+
+/* Biases come of each phase where they are of bytes, and with multipliers. */
 static size_t bytes_of(const sq_cuda_conv *conv, const wg_plan *plan, const struct shape *shape)
 {
-    return weight_bytes(conv, plan, shape) +
-           (size_t)blocks_of(conv, shape) * (size_t)shape->cot * sizeof(float);
+    const size_t ends = shape->bytes ? (size_t)plan->phases + 1 : 1;
+    return weight_bytes(conv, plan, shape) + ends * (size_t)outputs_of(conv, shape) * sizeof(float);
 }
 
 static void name_of(const struct shape *shape, char *name)
 {
-    snprintf(name, SQ_TACTIC_NAME, "conv_wg_%d_%d_%d", shape->rows, shape->cot, shape->border);
+    if (shape->bytes) {
+        snprintf(name, SQ_TACTIC_NAME, "conv_w8_%d_%d_%d_%d", shape->rows, shape->cot,
+                 shape->border, shape->row);
+    } else {
+        snprintf(name, SQ_TACTIC_NAME, "conv_wg_%d_%d_%d", shape->rows, shape->cot, shape->border);
+    }
 }
 
 size_t sq_cuda_wgmma_list(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out,
@@ -272,12 +317,13 @@ size_t sq_cuda_wgmma_list(const sq_step *step, const sq_cuda_conv *conv, sq_tact
 {
     wg_plan plan;
     size_t count = 0;
-    if (step->in[0].dtype != SQUALL_F16 || !plan_of(conv, &plan)) {
+    if ((step->in[0].dtype != SQUALL_F16 && !conv->bytes) || !plan_of(conv, &plan)) {
         return 0;
     }
     for (size_t i = 0; i < SHAPES && count < room; i++) {
         const struct shape *shape = &shapes[i];
-        if (shape->border != plan.border || (shape->cot == 128 && conv->out_channels <= 64) ||
+        if (shape->bytes != conv->bytes || shape->border != plan.border ||
+            (shape->cot == 128 && conv->out_channels <= 64) ||
             (conv->pooled && shape->rows % 2 != 0)) {
             continue;
         }
@@ -321,20 +367,63 @@ static float weight_of(const sq_cuda_conv *conv, const squall_tensor *weights, c
 }
 
 /* One step's image: `cot` rows of 64 channels, pieces of 16 bytes swizzled by the row. */
-static void pack_step(const sq_cuda_conv *conv, const squall_tensor *weights, const wg_tap *tap,
-                      int source, int64_t chunk, int64_t block, int cot, uint16_t *image)
+static void pack_halves(const sq_step *step, const sq_cuda_conv *conv, const wg_tap *tap,
+                        int source, int64_t chunk, int64_t block, int cot, uint16_t *image)
 {
     const int64_t before = source == 0 ? 0 : conv->own[0];
     for (int r = 0; r < cot; r++) {
         const int64_t o = block * cot + r;
-        for (int c = 0; c < CHUNK && o < conv->out_channels; c++) {
-            const int64_t ch = chunk * CHUNK + c;
+        for (int c = 0; c < 64 && o < conv->out_channels; c++) {
+            const int64_t ch = chunk * 64 + c;
             if (ch < conv->own[source]) {
-                image[r * CHUNK + ((c / 8) ^ (r & 7)) * 8 + c % 8] =
-                    sq_float_to_half(weight_of(conv, weights, tap, o, before + ch));
+                image[r * 64 + ((c / 8) ^ (r & 7)) * 8 + c % 8] =
+                    sq_float_to_half(weight_of(conv, &step->in[1], tap, o, before + ch));
             }
         }
     }
+}
+
+/* The same of bytes, with outputs in the order that cuda_args.h has; rows of 64 bytes are swizzled
+ * in pairs. */
+static void pack_bytes(const sq_step *step, const sq_cuda_conv *conv, const wg_tap *tap, int phase,
+                       int source, int64_t chunk, int64_t block, const struct shape *shape,
+                       int8_t *image)
+{
+    const int64_t before = source == 0 ? 0 : conv->own[0];
+    for (int r = 0; r < shape->cot; r++) {
+        const int64_t o = block * shape->cot + r / 16 * 16 + r % 8 * 2 + r / 8 % 2;
+        const int swizzle = shape->row == 64 ? r >> 1 & 3 : r & 7;
+        for (int c = 0; c < shape->row && o < conv->out_channels; c++) {
+            const int64_t ch = chunk * shape->row + c;
+            if (ch < conv->own[source]) {
+                image[r * shape->row + ((c / 16) ^ swizzle) * 16 + c % 16] =
+                    sq_cuda_qconv_weight(step, conv, phase, (uint32_t)source, o, before + ch,
+                                         tap->kernel[0]);
+            }
+        }
+    }
+}
+
+/* The images of one source in one phase; returns where the next begins. */
+static char *pack_source(const sq_step *step, const sq_cuda_conv *conv, const wg_plan *plan,
+                         const struct shape *shape, int phase, int source, int64_t block, char *to)
+{
+    const wg_source *part = &plan->part[phase][source];
+    for (int64_t chunk = 0; chunk < chunks_of(conv, shape, source); chunk++) {
+        for (int l = 0; l < part->loads; l++) {
+            for (int t = 0; t < part->load[l].count; t++) {
+                const wg_tap *tap = &part->load[l].taps[t];
+                if (conv->bytes) {
+                    pack_bytes(step, conv, tap, phase, source, chunk, block, shape, (int8_t *)to);
+                } else {
+                    pack_halves(step, conv, tap, source, chunk, block, shape->cot,
+                                (uint16_t *)(void *)to);
+                }
+                to += SQ_WG_WEIGHTS(shape->cot, shape->row);
+            }
+        }
+    }
+    return to;
 }
 
 void sq_cuda_wgmma_pack(const sq_step *step, const sq_cuda_conv *conv, const sq_tactic *tactic,
@@ -342,25 +431,20 @@ void sq_cuda_wgmma_pack(const sq_step *step, const sq_cuda_conv *conv, const sq_
 {
     wg_plan plan;
     const struct shape *shape = shape_of(tactic->name);
-    uint16_t *image = packed;
+    char *to = packed;
     (void)plan_of(conv, &plan);
     for (int p = 0; p < plan.phases; p++) {
         for (int64_t block = 0; block < blocks_of(conv, shape); block++) {
             for (int s = 0; s < conv->sources; s++) {
-                const wg_source *part = &plan.part[p][s];
-                for (int64_t chunk = 0; chunk < plan.chunks[s]; chunk++) {
-                    for (int l = 0; l < part->loads; l++) {
-                        for (int t = 0; t < part->load[l].count; t++) {
-                            pack_step(conv, &step->in[1], &part->load[l].taps[t], s, chunk, block,
-                                      shape->cot, image);
-                            image += shape->cot * CHUNK;
-                        }
-                    }
-                }
+                to = pack_source(step, conv, &plan, shape, p, s, block, to);
             }
         }
     }
-    sq_cuda_conv_bias(step, conv, (float *)(void *)image);
+    if (conv->bytes) {
+        sq_cuda_qconv_ends(step, conv, plan.phases, outputs_of(conv, shape), to);
+    } else {
+        sq_cuda_conv_bias(step, conv, (float *)(void *)to);
+    }
 }
 
 /* Steps that one warpgroup may be ahead of the other: as many as fit what is loaded at once. */
@@ -382,10 +466,10 @@ static int late_of(const wg_plan *plan, const struct shape *shape, int64_t least
 static void fill_table(const sq_cuda_conv *conv, const wg_plan *plan, const struct shape *shape,
                        sq_cuda_wg_args *args)
 {
-    const int pitch = SQ_WG_PITCH(shape->cot, shape->border);
+    const int pitch = SQ_WG_PITCH(shape->cot, shape->border, shape->row);
     int64_t first = 0, least = INT64_MAX;
     for (int p = 0; p < plan->phases; p++) {
-        const int64_t steps = steps_of(conv, plan, p);
+        const int64_t steps = steps_of(conv, plan, shape, p);
         least = steps < least ? steps : least;
         args->steps[p] = (int)steps;
         args->first[p] = (int)first;
@@ -394,7 +478,7 @@ static void fill_table(const sq_cuda_conv *conv, const wg_plan *plan, const stru
         for (int s = 0; s < conv->sources; s++) {
             const wg_source *part = &plan->part[p][s];
             sq_cuda_loads *loads = &args->group[p][s];
-            loads->chunks = (short)plan->chunks[s];
+            loads->chunks = (short)chunks_of(conv, shape, s);
             loads->loads = (short)part->loads;
             for (int l = 0; l < part->loads; l++) {
                 const wg_load *from = &part->load[l];
@@ -414,31 +498,36 @@ static void fill_table(const sq_cuda_conv *conv, const wg_plan *plan, const stru
     args->late = late_of(plan, shape, least);
 }
 
-/* How a launch sees a tensor: all of it, or the rows and columns of one parity. */
-static void add_view(sq_cuda_launch *launch, size_t at, sq_cuda_source source, uint32_t index,
-                     const int64_t *sizes, int parity, const int *box)
+/* How a launch sees a tensor: all of it, or the rows and columns of one parity. `box`: channels,
+ * columns, rows of one copy. */
+static void add_view(sq_cuda_launch *launch, const sq_cuda_conv *conv, size_t at,
+                     sq_cuda_source source, uint32_t index, const int64_t *sizes, int parity,
+                     const int *box)
 {
     sq_cuda_box *made = &launch->boxes[launch->box_count++];
     const int64_t c = sizes[0], w = sizes[1], h = sizes[2], n = sizes[3];
     const int64_t py = parity == WHOLE ? 0 : parity / 2, px = parity == WHOLE ? 0 : parity % 2;
-    const int64_t by = parity == WHOLE ? 1 : 2;
+    const int64_t by = parity == WHOLE ? 1 : 2, pixel = conv->bytes ? c : 2 * c;
     *made = (sq_cuda_box){
         .at = (uint32_t)at,
         .source = source,
         .index = index,
-        .offset = (uint64_t)(2 * (py * w + px) * c),
+        .offset = (uint64_t)((py * w + px) * pixel),
         .size = {(uint64_t)c, (uint64_t)((w - px + by - 1) / by),
                  (uint64_t)((h - py + by - 1) / by), (uint64_t)n},
-        .stride = {(uint64_t)(2 * by * c), (uint64_t)(2 * by * w * c), (uint64_t)(2 * h * w * c)},
-        .box = {CHUNK, (uint32_t)box[0], (uint32_t)box[1], 1},
+        .stride = {(uint64_t)(by * pixel), (uint64_t)(by * w * pixel), (uint64_t)(h * w * pixel)},
+        .box = {(uint32_t)box[0], (uint32_t)box[1], (uint32_t)box[2], 1},
+        .type = conv->bytes ? SQ_CU_U8 : SQ_CU_F16,
+        .swizzle = conv->bytes && box[0] == 64 ? SQ_CU_SWIZZLE_64 : SQ_CU_SWIZZLE_128,
     };
 }
 
 static void add_views(const sq_cuda_conv *conv, const wg_plan *plan, const struct shape *shape,
                       sq_cuda_launch *launch)
 {
-    const int in_box[2] = {SQ_WG_PITCH(shape->cot, shape->border), shape->rows + shape->border};
-    const int out_box[2] = {8, 8}, pooled_box[2] = {4, 4};
+    const int in_box[3] = {chunk_of(shape), SQ_WG_PITCH(shape->cot, shape->border, shape->row),
+                           shape->rows + shape->border};
+    const int out_box[3] = {STORED, 8, 8}, pooled_box[3] = {STORED, 4, 4};
     const bool flat = is_flat(conv, plan, shape);
     const int64_t width = SQ_WG_WIDTH(shape->cot);
     uint32_t view = 0;
@@ -452,8 +541,8 @@ static void add_views(const sq_cuda_conv *conv, const wg_plan *plan, const struc
         }
         const bool whole = plan->part[0][s].load[0].view == WHOLE;
         for (int parity = whole ? WHOLE : 0; parity < (whole ? WHOLE + 1 : 4); parity++, view++) {
-            add_view(launch, offsetof(sq_cuda_wg_args, in) + view * sizeof(sq_cuda_view),
-                     SQ_CUDA_INPUT, s == 0 ? 0 : 3, sizes, parity, in_box);
+            add_view(launch, conv, offsetof(sq_cuda_wg_args, in) + view * sizeof(sq_cuda_view),
+                     SQ_CUDA_INPUT, s == 0 ? 0 : conv->second, sizes, parity, in_box);
         }
     }
     int64_t out[4] = {conv->out_pitch, conv->out_w, conv->out_h, conv->batch};
@@ -463,12 +552,12 @@ static void add_views(const sq_cuda_conv *conv, const wg_plan *plan, const struc
         out[3] = 1;
     }
     for (int p = 0; p < plan->phases; p++) {
-        add_view(launch, offsetof(sq_cuda_wg_args, out) + (size_t)p * sizeof(sq_cuda_view),
+        add_view(launch, conv, offsetof(sq_cuda_wg_args, out) + (size_t)p * sizeof(sq_cuda_view),
                  SQ_CUDA_OUTPUT, 0, out, plan->phases == 1 ? WHOLE : p, out_box);
     }
     if (conv->pooled) {
         const int64_t pooled[4] = {conv->out_pitch, conv->out_w / 2, conv->out_h / 2, conv->batch};
-        add_view(launch, offsetof(sq_cuda_wg_args, pooled), SQ_CUDA_OUTPUT, 1, pooled, WHOLE,
+        add_view(launch, conv, offsetof(sq_cuda_wg_args, pooled), SQ_CUDA_OUTPUT, 1, pooled, WHOLE,
                  pooled_box);
     }
 }
@@ -493,6 +582,8 @@ void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cu
         .with_pooled = conv->pooled,
         .relu = conv->act.kind == SQ_ACT_RELU,
         .slope = conv->act.kind == SQ_ACT_LEAKY_RELU ? conv->act.a : 1.0f,
+        .bias_step = (int)outputs_of(conv, shape),
+        .q = sq_cuda_qconv_q(conv),
     };
     fill_table(conv, &plan, shape, args);
     add_views(conv, &plan, shape, launch);
@@ -502,19 +593,26 @@ void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cu
     launch->persistent = true;
     launch->block = 320;
     launch->shared = (uint32_t)shape->shared;
+    const size_t ends = weight_bytes(conv, &plan, shape);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_wg_args, weights), SQ_CUDA_PACKED, 0, 0);
-    sq_cuda_patch_add(launch, offsetof(sq_cuda_wg_args, bias), SQ_CUDA_PACKED, 0,
-                      weight_bytes(conv, &plan, shape));
+    sq_cuda_patch_add(launch, offsetof(sq_cuda_wg_args, bias), SQ_CUDA_PACKED, 0, ends);
+    if (conv->bytes) {
+        const size_t biases = (size_t)plan.phases * (size_t)outputs_of(conv, shape);
+        sq_cuda_patch_add(launch, offsetof(sq_cuda_wg_args, q.multiplier), SQ_CUDA_PACKED, 0,
+                          ends + biases * sizeof(int32_t));
+    }
 }
 
 void sq_cuda_wanted(const char *tactic, sq_text *out)
 {
+    const struct shape *one = tactic != NULL ? shape_of(tactic) : NULL;
     for (size_t i = 0; i < SHAPES; i++) {
-        char own[SQ_TACTIC_NAME];
-        name_of(&shapes[i], own);
-        if (tactic == NULL || strcmp(own, tactic) == 0) {
-            sq_text_add(out, "WGMMA(%d, %d, %d)\n", shapes[i].rows, shapes[i].cot,
-                        shapes[i].border);
+        const struct shape *shape = &shapes[i];
+        if (tactic != NULL && shape != one) {
+            continue;
         }
+        sq_text_add(out, "WGMMA%s(%d, %d, %d", shape->bytes ? "8" : "", shape->rows, shape->cot,
+                    shape->border);
+        sq_text_add(out, shape->bytes ? ", %d)\n" : ")\n", shape->row);
     }
 }

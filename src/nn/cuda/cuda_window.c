@@ -10,7 +10,7 @@
 static void last_tactic(const sq_step *step, const char *what, sq_tactic *out)
 {
     char name[SQ_TACTIC_NAME];
-    snprintf(name, sizeof name, "%s_%s", what, step->in[0].dtype == SQUALL_F16 ? "f16" : "f32");
+    snprintf(name, sizeof name, "%s_%s", what, sq_cuda_type(step->in[0].dtype));
     sq_cuda_tactic(out, name, 1);
     out->in_layout[0] = out->out_layout[0] = SQUALL_NHWC;
     out->cost = 2e-6 + 2e-12 * (double)squall_tensor_bytes(&step->in[0]);
@@ -24,11 +24,19 @@ static uint64_t threads_of(const squall_tensor *out)
 
 static bool four_axes(const sq_step *step, sq_reason *why)
 {
-    if (step->in[0].rank != 4 || !sq_cuda_is_float(step->in[0].dtype) ||
+    const squall_dtype type = step->in[0].dtype;
+    if (step->in[0].rank != 4 || (!sq_cuda_is_float(type) && type != SQUALL_U8) ||
         !sq_cuda_threads_fit(threads_of(&step->out[0]))) {
-        return sq_cuda_refuse(why, "only over two axes, in float32 and float16") != 0;
+        return sq_cuda_refuse(why, "only over two axes, in float32, float16 and uint8") != 0;
     }
     return true;
+}
+
+/* The kernel of a type. */
+static sq_cuda_kernel of_type(squall_dtype type, sq_cuda_kernel f32, sq_cuda_kernel f16,
+                              sq_cuda_kernel u8)
+{
+    return type == SQUALL_F16 ? f16 : type == SQUALL_U8 ? u8 : f32;
 }
 
 /* ------------------------------------------------------------------ pooling */
@@ -43,6 +51,9 @@ static size_t pool_tactics(const sq_step *step, int capability, sq_tactic *out, 
     }
     if (step->out_count > 1 && step->out[1].dtype != SQUALL_DTYPE_NONE) {
         return sq_cuda_refuse(why, "places of the largest are not given");
+    }
+    if (step->op == SQ_OP_AveragePool && step->in[0].dtype == SQUALL_U8) {
+        return sq_cuda_refuse(why, "bytes have no mean");
     }
     if (sq_op_window(step, &window, &err) != SQUALL_OK) {
         return sq_cuda_refuse(why, "its window cannot be worked out");
@@ -64,7 +75,8 @@ static squall_status pool_bind(const sq_step *step, const sq_tactic *tactic, sq_
     (void)tactic;
     SQ_TRY(sq_op_window(step, &window, err));
     sq_cuda_launch *launch =
-        sq_cuda_launch_add(state, x->dtype == SQUALL_F16 ? SQ_CUDA_pool_f16 : SQ_CUDA_pool_f32,
+        sq_cuda_launch_add(state,
+                           of_type(x->dtype, SQ_CUDA_pool_f32, SQ_CUDA_pool_f16, SQ_CUDA_pool_u8),
                            threads_of(y));
     launch->args.pool = (sq_cuda_pool_args){
         .n = (int)x->dims[0],
@@ -90,6 +102,28 @@ static squall_status pool_bind(const sq_step *step, const sq_tactic *tactic, sq_
     sq_cuda_patch_add(launch, offsetof(sq_cuda_pool_args, in), SQ_CUDA_INPUT, 0, 0);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_pool_args, out), SQ_CUDA_OUTPUT, 0, 0);
     return SQUALL_OK;
+}
+
+void sq_cuda_pool_two(const sq_step *step, sq_cuda_state *state)
+{
+    const squall_tensor *x = &step->out[0], *y = &step->out[1];
+    sq_cuda_launch *launch = sq_cuda_launch_add(state, SQ_CUDA_pool_u8, threads_of(y));
+    launch->args.pool = (sq_cuda_pool_args){
+        .n = (int)x->dims[0],
+        .h = (int)x->dims[2],
+        .w = (int)x->dims[3],
+        .pitch = sq_cuda_pitch(x),
+        .out_h = (int)y->dims[2],
+        .out_w = (int)y->dims[3],
+        .taps_y = 2,
+        .taps_x = 2,
+        .stride_y = 2,
+        .stride_x = 2,
+        .dilation_y = 1,
+        .dilation_x = 1,
+    };
+    sq_cuda_patch_add(launch, offsetof(sq_cuda_pool_args, in), SQ_CUDA_OUTPUT, 0, 0);
+    sq_cuda_patch_add(launch, offsetof(sq_cuda_pool_args, out), SQ_CUDA_OUTPUT, 1, 0);
 }
 
 /* ------------------------------------------------------------------ resizing */
@@ -127,6 +161,10 @@ static size_t resize_tactics(const sq_step *step, int capability, sq_tactic *out
             0 ||
         step->attrs->opset < 11) {
         return sq_cuda_refuse(why, "only nearest and linear, without smoothing, from opset 11 on");
+    }
+    if (x->dtype == SQUALL_U8 &&
+        strcmp(sq_attr_string(step->attrs, "mode", "nearest"), "nearest") != 0) {
+        return sq_cuda_refuse(why, "bytes are repeated, not mixed");
     }
     if (x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1]) {
         return sq_cuda_refuse(why, "batch and channels stay as they are");
@@ -222,9 +260,10 @@ static squall_status resize_bind(const sq_step *step, const sq_tactic *tactic, s
     const squall_tensor *x = &step->in[0], *y = &step->out[0];
     (void)tactic;
     (void)err;
-    sq_cuda_launch *launch =
-        sq_cuda_launch_add(state, x->dtype == SQUALL_F16 ? SQ_CUDA_resize_f16 : SQ_CUDA_resize_f32,
-                           threads_of(y));
+    sq_cuda_launch *launch = sq_cuda_launch_add(state,
+                                                of_type(x->dtype, SQ_CUDA_resize_f32,
+                                                        SQ_CUDA_resize_f16, SQ_CUDA_resize_u8),
+                                                threads_of(y));
     launch->args.resize = (sq_cuda_resize_args){
         .n = (int)x->dims[0],
         .h = (int)x->dims[2],

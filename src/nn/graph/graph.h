@@ -204,9 +204,9 @@ SQUALL_MUST_USE squall_status sq_graph_fuse(sq_graph *graph, sq_fusing fusing,
                                             squall_error *err);
 
 /** Convolutions take in the Concat of two values and the nearest-neighbour doubling in front of
- * them, and the 2 x 2 MaxPool behind them: they become SqConvBlock. For devices with kernels of it.
- */
-SQUALL_MUST_USE squall_status sq_graph_to_blocks(sq_graph *graph, uint32_t *changes,
+ * them, and the 2 x 2 MaxPool behind them: they become SqConvBlock; those of 8 bits stay SqQConv.
+ * For devices with kernels of it. `bytes`: those of 8 bits alone. */
+SQUALL_MUST_USE squall_status sq_graph_to_blocks(sq_graph *graph, bool bytes, uint32_t *changes,
                                                  squall_error *err);
 
 #endif /* SQ_NN_GRAPH_GRAPH_H */

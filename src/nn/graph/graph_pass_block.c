@@ -1,7 +1,8 @@
 /* nn/graph/graph_pass_block.c - a convolution takes in what stands around it in a U-Net.
  *
  * Conv(Concat(a, up(b))) and the like become SqConvBlock(a, w, bias, b), with the MaxPool behind it
- * as a second output: what is doubled or put side by side is then never written to memory. */
+ * as a second output: what is doubled or put side by side is then never written to memory. SqQConv,
+ * which reads several images and doubled ones as it is, takes in the MaxPool alone. */
 #include <string.h>
 
 #include "nn/graph/graph_match.h"
@@ -151,7 +152,28 @@ static squall_status make_block(sq_graph *graph, sq_node *conv, const block *mad
     return SQUALL_OK;
 }
 
-squall_status sq_graph_to_blocks(sq_graph *graph, uint32_t *changes, squall_error *err)
+/* A SqQConv takes in the MaxPool behind it. */
+static squall_status widen_qconv(sq_graph *graph, sq_node *conv, bool *changed, squall_error *err)
+{
+    char where[SQ_GRAPH_WHERE];
+    const bool bytes = graph->values[conv->outputs[0]].type.dtype == SQUALL_U8;
+    sq_node *pool = conv->out_count == 1 && bytes ? find_pool(graph, conv->outputs[0]) : NULL;
+    *changed = pool != NULL;
+    if (pool == NULL) {
+        return SQUALL_OK;
+    }
+    uint32_t *outputs = sq_regrow(conv->outputs, 1, 2, sizeof *outputs);
+    if (outputs == NULL) {
+        return sq_fail(err, SQUALL_E_MEMORY, sq_graph_where(conv, where), "no memory");
+    }
+    conv->outputs = outputs;
+    outputs[1] = pool->outputs[0];
+    conv->out_count = 2;
+    sq_graph_retire(graph, pool, conv, "the convolution gives its result too");
+    return SQUALL_OK;
+}
+
+squall_status sq_graph_to_blocks(sq_graph *graph, bool bytes, uint32_t *changes, squall_error *err)
 {
     sq_graph_index index;
     squall_status status = SQUALL_OK;
@@ -160,10 +182,14 @@ squall_status sq_graph_to_blocks(sq_graph *graph, uint32_t *changes, squall_erro
     for (uint32_t n = 0; n < graph->node_count; n++) {
         sq_node *node = &graph->nodes[n];
         block made;
-        if (!node->dead && find_block(graph, &index, node, &made)) {
+        bool widened = false;
+        if (!node->dead && node->op == SQ_OP_SqQConv) {
+            SQ_TRY_GOTO(widen_qconv(graph, node, &widened, err));
+        } else if (!node->dead && !bytes && find_block(graph, &index, node, &made)) {
             SQ_TRY_GOTO(make_block(graph, node, &made, err));
-            ++*changes;
+            widened = true;
         }
+        *changes += widened;
     }
     sq_graph_compact(graph);
 done:

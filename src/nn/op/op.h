@@ -242,7 +242,8 @@ SQUALL_MUST_USE squall_status sq_op_select_boxes(const sq_step *step, int64_t *o
  * weight, in 32 bits that wrap round, an output is float32: activation(float(s) * multiplier), by
  * "sq_activation"; uint8:   rint(v) + "sq_y_zero", held to "sq_low".."sq_high", of v = float(s) *
  * multiplier, where LeakyRelu multiplies a v below 0 once more, in float32. Conversion, product and
- * rint round to nearest even, so that every processor gives the same bits.
+ * rint round to nearest even, so that every processor gives the same bits. A second output, of
+ * uint8, is the MaxPool of the first over 2 x 2 in steps of 2.
  */
 typedef struct sq_qconv {
     sq_window window;

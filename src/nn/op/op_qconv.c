@@ -145,5 +145,13 @@ squall_status sq_op_shape_qconv(sq_step *step, squall_error *err)
     SQ_TRY(sq_op_need_shape(step, 2, "a multiplier a channel", 1, &conv.outputs, err));
     SQ_TRY(sq_op_need_shape(step, 3, "a bias a channel", 1, &conv.outputs, err));
     const int64_t dims[4] = {in->dims[0], conv.outputs, conv.window.out[0], conv.window.out[1]};
-    return sq_op_set(step, 0, conv.to_float ? SQUALL_F32 : SQUALL_U8, 4, dims, err);
+    SQ_TRY(sq_op_set(step, 0, conv.to_float ? SQUALL_F32 : SQUALL_U8, 4, dims, err));
+    if (step->out_count < 2) {
+        return SQUALL_OK;
+    }
+    if (conv.to_float) {
+        return SQ_STEP_FAIL(SQUALL_E_SHAPE, "the largest of 2 x 2 is given of uint8 alone");
+    }
+    const int64_t pooled[4] = {dims[0], dims[1], dims[2] / 2, dims[3] / 2};
+    return sq_op_set(step, 1, SQUALL_U8, 4, pooled, err);
 }

@@ -106,6 +106,22 @@ static void add_channel(const job *j, int64_t n, int64_t k, int64_t c, int64_t y
     }
 }
 
+/* The largest of each 2 x 2 of a plane. */
+static void pool_plane(const sq_step *step, size_t index)
+{
+    const size_t width = (size_t)step->out[0].dims[3], height = (size_t)step->out[0].dims[2];
+    const uint8_t *from = (const uint8_t *)step->out[0].data + index * height * width;
+    uint8_t *to = (uint8_t *)step->out[1].data + index * (height / 2) * (width / 2);
+    for (size_t y = 0; y < height / 2; y++) {
+        for (size_t x = 0; x < width / 2; x++) {
+            const uint8_t *four = from + 2 * y * width + 2 * x;
+            const uint8_t above = four[0] > four[1] ? four[0] : four[1];
+            const uint8_t below = four[width] > four[width + 1] ? four[width] : four[width + 1];
+            *to++ = above > below ? above : below;
+        }
+    }
+}
+
 /* A piece of work is a plane of the output. */
 static void run_plane(void *arg, size_t index, int thread)
 {
@@ -125,6 +141,9 @@ static void run_plane(void *arg, size_t index, int thread)
             add_channel(j, n, k, c, y, sums);
         }
         store_row(j, (index * (size_t)w->out[0] + (size_t)y) * (size_t)w->out[1], k, sums, values);
+    }
+    if (sq_ref_has_output(step, 1)) {
+        pool_plane(step, index);
     }
 }
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Channels last are one block of all of them, rounded up to 8. */
-static size_t block_of(squall_layout layout, size_t channels)
+/* Channels last are one block of all of them, rounded up to whole lanes. */
+static size_t block_of(squall_layout layout, size_t channels, size_t lanes)
 {
     switch (layout) {
     case SQUALL_C16:
@@ -12,7 +12,7 @@ static size_t block_of(squall_layout layout, size_t channels)
     case SQUALL_C8:
         return 8;
     case SQUALL_NHWC:
-        return channels > 0 ? (channels + 7) / 8 * 8 : 8;
+        return channels > 0 ? (channels + lanes - 1) / lanes * lanes : lanes;
     default:
         return 1;
     }
@@ -40,8 +40,9 @@ squall_status sq_ref_reorder(const sq_call *call, squall_error *err)
     }
     const size_t size = squall_dtype_size(in->dtype);
     const size_t channels = (size_t)in->dims[1];
-    const size_t from_block = block_of(in->layout, channels);
-    const size_t to_block = block_of(out->layout, channels);
+    const size_t last = sq_tensor_lanes(in->dtype);
+    const size_t from_block = block_of(in->layout, channels, last);
+    const size_t to_block = block_of(out->layout, channels, last);
     const size_t plane = sq_ref_product(in->dims, 2, in->rank);
     const size_t lanes = (channels + to_block - 1) / to_block * to_block;
     for (size_t n = 0; n < (size_t)in->dims[0]; n++) {

@@ -102,6 +102,11 @@ size_t squall_tensor_count(const squall_tensor *tensor)
     return count_blocked(tensor, 1);
 }
 
+size_t sq_tensor_lanes(squall_dtype dtype)
+{
+    return squall_dtype_size(dtype) == 1 ? 16 : 8;
+}
+
 size_t squall_tensor_bytes(const squall_tensor *tensor)
 {
     size_t block;
@@ -113,8 +118,10 @@ size_t squall_tensor_bytes(const squall_tensor *tensor)
         block = 16;
         break;
     case SQUALL_C8:
-    case SQUALL_NHWC:
         block = 8;
+        break;
+    case SQUALL_NHWC:
+        block = sq_tensor_lanes(tensor->dtype);
         break;
     default:
         return SIZE_MAX;

@@ -1,7 +1,7 @@
-/* nn/cuda/kernels/cuda_conv_mma.cuh - float16 convolution by tensor cores, from sm_75 on: an implicit product of
- * matrices, M pixels by N output channels a block, sums in float32. The reduced axis runs over [tap][channel, rounded
- * up to 8] in tiles of 32; a ring of tiles in shared memory is filled by cp.async (sm_80 on). Rows of a tile are 64
- * bytes, their 16-byte pieces swizzled by the row so that ldmatrix meets no bank twice. One group. */
+/* nn/cuda/kernels/cuda_conv_mma.cuh - convolution of float16 or of bytes by tensor cores, from sm_75 on: an implicit
+ * product of matrices, M pixels by N output channels a block, sums in 32 bits. The reduced axis runs over [tap][channel,
+ * rounded up to 16 bytes] in tiles of 64 bytes; a ring of tiles in shared memory is filled by cp.async (sm_80 on). The
+ * 16-byte pieces of a row are swizzled by the row so that ldmatrix meets no bank twice. One group. */
 
 SQ_DEVICE unsigned int sq_shared(const void *p)
 {
@@ -49,23 +49,44 @@ SQ_DEVICE void sq_mma(float (&d)[4], const unsigned int (&a)[4], unsigned int b0
 #endif
 }
 
+/* The same for bytes without a sign times bytes with one: 32 of them lie as 16 halves do. */
+SQ_DEVICE void sq_mma(int (&d)[4], const unsigned int (&a)[4], unsigned int b0, unsigned int b1)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.u8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
+                     : "+r"(d[i % 2 * 2]), "+r"(d[i % 2 * 2 + 1]) : "r"(a[i]), "r"(i < 2 ? b0 : b1));
+#endif
+}
+
 /* Byte offset of a 16-byte piece in a tile. */
 SQ_DEVICE unsigned int sq_tile_at(int row, int piece)
 {
     return row * 64 + ((piece ^ (row >> 1 & 3)) << 4);
 }
 
-/* A place of the output: row by row, or, where the largest of 2 x 2 is wanted too, window by window, so that four
- * places beside each other are one. */
+/* A place of the output: row by row, of those of one parity where there are four sets, or, where the largest of 2 x 2 is
+ * wanted too, window by window, so that four places beside each other are one. */
 struct sq_place {
     int n, y, x;
     bool real;
 };
-SQ_DEVICE sq_place sq_place_of(const sq_cuda_conv_args &args, long long pixel)
+SQ_DEVICE sq_place sq_place_of(const sq_cuda_conv_args &args, long long pixel, int set)
 {
     sq_place at;
     at.real = pixel < args.pixels;
     if (!at.real) pixel = 0;
+    if (args.sets == 4) {
+        const int across = (args.out_w + 1) / 2, down = (args.out_h + 1) / 2;
+        at.x = (int)(pixel % across) * 2 + set % 2, at.y = (int)(pixel / across % down) * 2 + set / 2;
+        at.n = (int)(pixel / across / down);
+        at.real = at.real && at.x < args.out_w && at.y < args.out_h;
+        return at;
+    }
     if (!args.pooled) {
         at.x = (int)(pixel % args.out_w), at.y = (int)(pixel / args.out_w % args.out_h);
         at.n = (int)(pixel / args.out_w / args.out_h);
@@ -79,34 +100,63 @@ SQ_DEVICE sq_place sq_place_of(const sq_cuda_conv_args &args, long long pixel)
     return at;
 }
 
-/* M pixels, N channels, in a grid of WM by WN warps, through STAGES tiles. */
-template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(const sq_cuda_conv_args &args)
+/* Two output channels of a pixel, and of the largest of a window where `pooled` is 1. */
+SQ_DEVICE void sq_mma_store(const sq_cuda_conv_args &args, long long at, int co, float first, float second, int pooled)
 {
+    sq_half *out = (sq_half *)(pooled ? args.pooled : args.out);
+    *(unsigned int *)(out + at * args.out_pitch + co) = (unsigned int)sq_to_half(first) | (unsigned int)sq_to_half(second) << 16;
+}
+SQ_DEVICE void sq_mma_store(const sq_cuda_conv_args &args, long long at, int co, int first, int second, int pooled)
+{
+    sq_byte *out = (sq_byte *)(pooled ? args.pooled : args.out);
+    *(sq_half *)(out + at * args.out_pitch + co) = (sq_half)(first | second << 8);
+}
+
+/* What becomes of the sum of output channel `co`, whose bias is number `row`. */
+SQ_DEVICE float sq_mma_finish(const sq_cuda_conv_args &args, float sum, int row, int co)
+{
+    return sq_act(sum + args.bias[row], args.act);
+}
+SQ_DEVICE int sq_mma_finish(const sq_cuda_conv_args &args, int sum, int row, int co)
+{
+    return sq_requantise(sum + ((const int *)args.bias)[row], args.q.multiplier[co], &args.q);
+}
+template <typename SUM> SQ_DEVICE float sq_mma_float(const sq_cuda_conv_args &args, SUM sum, int row, int co)
+{
+    return sq_act((float)((int)sum + ((const int *)args.bias)[row]) * args.q.multiplier[co], args.act);
+}
+
+/* M pixels, N channels, in a grid of WM by WN warps, through STAGES tiles. SUM: float for halves, int for bytes. */
+template <int M, int N, int WM, int WN, int STAGES, typename SUM> SQ_DEVICE void sq_conv_mma(const sq_cuda_conv_args &args)
+{
+    constexpr int SIZE = SUM(0.5f) == 0 ? 1 : 2, PIECE = 16 / SIZE; /* bytes of a number, numbers of a piece */
     enum { THREADS = 32 * WM * WN, ROWS = THREADS / 4, MT = M / WM / 16, NT = N / WN / 8, A_ROWS = M / ROWS, BYTES = (M + N) * 64 };
     static_assert(M % ROWS == 0 && NT % 2 == 0, "rows of a tile divide among the threads");
     __shared__ __align__(128) unsigned char tiles[STAGES * BYTES];
     const int tid = threadIdx.x, lane = tid % 32, warp = tid / 32, wm = warp / WN, wn = warp % WN;
     const int piece = tid % 4, row = tid / 4;
     const int each = args.in_pitch + args.in2_pitch; /* channels of a tap */
-    const int depth = args.taps_y * args.taps_x * each, steps = (depth + 31) / 32;
+    const int depth = args.taps_y * args.taps_x * each, steps = (depth * SIZE + 63) / 64;
     const unsigned int base = sq_shared(tiles);
+    const int set = args.sets == 4 ? blockIdx.y / args.blocks : 0, block = args.sets == 4 ? blockIdx.y % args.blocks : blockIdx.y;
+    const int o0 = set * args.set_rows + block * N; /* first row of weights and biases */
     int oy[A_ROWS], ox[A_ROWS];
-    const sq_half *image[A_ROWS], *image2[A_ROWS];
+    const char *image[A_ROWS], *image2[A_ROWS];
 #pragma unroll
     for (int i = 0; i < A_ROWS; i++) {
-        const sq_place at = sq_place_of(args, (long long)blockIdx.x * M + row + i * ROWS);
+        const sq_place at = sq_place_of(args, (long long)blockIdx.x * M + row + i * ROWS, set);
         ox[i] = at.x, oy[i] = at.y;
-        image[i] = at.real ? (const sq_half *)args.in + (long long)at.n * (args.h >> args.up) * (args.w >> args.up) * args.in_pitch : (const sq_half *)0;
-        image2[i] = (const sq_half *)args.in2 + (long long)at.n * (args.h >> args.up2) * (args.w >> args.up2) * args.in2_pitch - args.in_pitch;
+        image[i] = at.real ? (const char *)args.in + (long long)at.n * (args.h >> args.up) * (args.w >> args.up) * args.in_pitch * SIZE : (const char *)0;
+        image2[i] = (const char *)args.in2 + ((long long)at.n * (args.h >> args.up2) * (args.w >> args.up2) * args.in2_pitch - args.in_pitch) * SIZE;
     }
-    const sq_half *weights = (const sq_half *)args.weights + (long long)(blockIdx.y * N + row) * args.weight_pitch + piece * 8;
-    int tap = 0, c = piece * 8; /* of this thread's piece at the step to load */
+    const char *weights = (const char *)args.weights + ((long long)(o0 + row) * args.weight_pitch + piece * PIECE) * SIZE;
+    int tap = 0, c = piece * PIECE; /* of this thread's piece at the step to load */
     while (c >= each) c -= each, tap++;
     sq_let_next();
     sq_wait_before();
     auto load = [&](int s) {
         const unsigned int to = base + s % STAGES * BYTES;
-        const bool inside = s * 32 + piece * 8 < depth;
+        const bool inside = (s * 4 + piece) * PIECE < depth;
         const int ty = tap / args.taps_x, tx = tap - ty * args.taps_x;
 #pragma unroll
         for (int i = 0; i < A_ROWS; i++) {
@@ -114,18 +164,18 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
             const bool real = inside && image[i] && sq_conv_place(args, oy[i], ox[i], ty, tx, y, x);
             const bool second = c >= args.in_pitch;
             const int up = second ? args.up2 : args.up, pitch = second ? args.in2_pitch : args.in_pitch;
-            const sq_half *from = (second ? image2[i] : image[i]) + ((long long)(y >> up) * (args.w >> up) + (x >> up)) * pitch + c;
-            sq_copy16(to + sq_tile_at(row + i * ROWS, piece), real ? from : (const sq_half *)args.in, real);
+            const char *from = (second ? image2[i] : image[i]) + (((long long)(y >> up) * (args.w >> up) + (x >> up)) * pitch + c) * SIZE;
+            sq_copy16(to + sq_tile_at(row + i * ROWS, piece), real ? from : (const char *)args.in, real);
         }
 #pragma unroll
         for (int i = 0; i < (N + ROWS - 1) / ROWS; i++) {
             if (N % ROWS == 0 || row + i * ROWS < N) {
-                sq_copy16(to + M * 64 + sq_tile_at(row + i * ROWS, piece), weights + (long long)i * ROWS * args.weight_pitch + s * 32, true);
+                sq_copy16(to + M * 64 + sq_tile_at(row + i * ROWS, piece), weights + (long long)i * ROWS * args.weight_pitch * SIZE + s * 64, true);
             }
         }
-        for (c += 32; c >= each; c -= each) tap++;
+        for (c += 4 * PIECE; c >= each; c -= each) tap++;
     };
-    float sum[MT][NT][4] = {};
+    SUM sum[MT][NT][4] = {};
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
         if (s < steps) load(s);
@@ -151,36 +201,38 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
                 for (int j = 0; j < NT; j++) sq_mma(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
         }
     }
-    sq_half *out = (sq_half *)args.out;
 #pragma unroll
     for (int j = 0; j < NT; j++) {
-        const int co = blockIdx.y * N + wn * (N / WN) + j * 8 + lane % 4 * 2;
+        const int own = wn * (N / WN) + j * 8 + lane % 4 * 2, co = block * N + own, bias = o0 + own;
         if (co >= args.out_pitch) continue;
         const bool real0 = co < args.out_channels, real1 = co + 1 < args.out_channels;
-        const float bias0 = args.bias[co], bias1 = args.bias[co + 1];
 #pragma unroll
         for (int i = 0; i < MT; i++)
 #pragma unroll
             for (int h = 0; h < 2; h++) {
                 const long long pixel = (long long)blockIdx.x * M + wm * (M / WM) + i * 16 + h * 8 + lane / 4;
-                float first = real0 ? sq_act(sum[i][j][2 * h] + bias0, args.act) : 0.0f;
-                float second = real1 ? sq_act(sum[i][j][2 * h + 1] + bias1, args.act) : 0.0f;
-                const unsigned int both = (unsigned int)sq_to_half(first) | (unsigned int)sq_to_half(second) << 16;
-                if (!args.pooled) {
-                    if (pixel < args.pixels) *(unsigned int *)(out + pixel * args.out_pitch + co) = both;
+                sq_place at = {0, 0, 0, pixel < args.pixels};
+                long long to = pixel;
+                if (args.pooled || args.sets == 4) {
+                    at = sq_place_of(args, pixel, set);
+                    to = ((long long)at.n * args.out_h + at.y) * args.out_w + at.x;
+                }
+                if (SIZE == 1 && args.q.to_float) {
+                    const float lo = real0 ? sq_mma_float(args, sum[i][j][2 * h], bias, co) : 0.0f, hi = real1 ? sq_mma_float(args, sum[i][j][2 * h + 1], bias + 1, co + 1) : 0.0f;
+                    if (at.real) *(float2 *)((float *)args.out + to * args.out_pitch + co) = make_float2(lo, hi);
                     continue;
                 }
-                const sq_place at = sq_place_of(args, pixel);
-                if (at.real) *(unsigned int *)(out + (((long long)at.n * args.out_h + at.y) * args.out_w + at.x) * args.out_pitch + co) = both;
+                SUM first = real0 ? sq_mma_finish(args, sum[i][j][2 * h], bias, co) : 0, second = real1 ? sq_mma_finish(args, sum[i][j][2 * h + 1], bias + 1, co + 1) : 0;
+                if (at.real) sq_mma_store(args, to, co, first, second, 0);
+                if (!args.pooled) continue;
 #pragma unroll
                 for (int o = 4; o <= 8; o *= 2) { /* the four places of a window are in neighbouring groups of four lanes */
-                    const float x = __shfl_xor_sync(0xffffffffu, first, o), y = __shfl_xor_sync(0xffffffffu, second, o);
+                    const SUM x = __shfl_xor_sync(0xffffffffu, first, o), y = __shfl_xor_sync(0xffffffffu, second, o);
                     first = first > x || first != first ? first : x;
                     second = second > y || second != second ? second : y;
                 }
                 if (lane / 4 % 4 == 0 && at.real && at.y / 2 < args.out_h / 2 && at.x / 2 < args.out_w / 2) {
-                    const unsigned int most = (unsigned int)sq_to_half(first) | (unsigned int)sq_to_half(second) << 16;
-                    *(unsigned int *)((sq_half *)args.pooled + (((long long)at.n * (args.out_h / 2) + at.y / 2) * (args.out_w / 2) + at.x / 2) * args.out_pitch + co) = most;
+                    sq_mma_store(args, ((long long)at.n * (args.out_h / 2) + at.y / 2) * (args.out_w / 2) + at.x / 2, co, first, second, 1);
                 }
             }
     }
@@ -189,7 +241,13 @@ template <int M, int N, int WM, int WN, int STAGES> SQ_DEVICE void sq_conv_mma(c
 #define SQ_CONV_MMA(M, N, WM, WN, STAGES)                                                               \
     extern "C" __global__ void __launch_bounds__(32 * WM * WN) sq_conv_mma_##M##x##N(const sq_cuda_conv_args args) \
     {                                                                                                   \
-        sq_conv_mma<M, N, WM, WN, STAGES>(args);                                                        \
+        sq_conv_mma<M, N, WM, WN, STAGES, float>(args);                                                 \
+    }                                                                                                   \
+    SQ_QCONV_MMA(M, N, WM, WN, STAGES)
+#define SQ_QCONV_MMA(M, N, WM, WN, STAGES)                                                              \
+    extern "C" __global__ void __launch_bounds__(32 * WM * WN) sq_qconv_mma_##M##x##N(const sq_cuda_conv_args args) \
+    {                                                                                                   \
+        sq_conv_mma<M, N, WM, WN, STAGES, int>(args);                                                   \
     }
 SQ_CONV_MMA(128, 128, 4, 2, 3)
 SQ_CONV_MMA(128, 64, 4, 2, 4)
@@ -198,3 +256,4 @@ SQ_CONV_MMA(128, 16, 8, 1, 4)
 SQ_CONV_MMA(64, 64, 2, 4, 4)
 SQ_CONV_MMA(64, 32, 4, 2, 4)
 SQ_CONV_MMA(32, 32, 2, 2, 4)
+SQ_QCONV_MMA(32, 16, 2, 1, 4)

@@ -49,11 +49,11 @@ SQ_DEVICE void sq_wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "
 SQ_DEVICE void sq_wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int N> SQ_DEVICE void sq_wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
 
-/* An operand of 128-byte rows, swizzled as the copy engine does: by bits of the address itself, so that it may begin at
- * any row. `group`: bytes from 8 rows to the next 8. */
-SQ_DEVICE unsigned long long sq_operand(unsigned int at, unsigned int group)
+/* An operand of rows of ROW bytes, swizzled as the copy engine does: by bits of the address itself, so that it may begin
+ * at any row. `group`: bytes from 8 rows to the next 8. */
+template <int ROW> SQ_DEVICE unsigned long long sq_operand(unsigned int at, unsigned int group)
 {
-    return (unsigned long long)((at & 0x3ffff) >> 4) | 1ull << 16 | (unsigned long long)(group >> 4) << 32 | 1ull << 62;
+    return (unsigned long long)((at & 0x3ffff) >> 4) | 1ull << 16 | (unsigned long long)(group >> 4) << 32 | (ROW == 64 ? 2ull : 1ull) << 62;
 }
 
 /* Four 8 x 8 blocks of halves, each transposed. */
@@ -75,29 +75,51 @@ SQ_DEVICE unsigned int sq_pair_relu(float lo, float hi)
     return r;
 }
 
-/* sum[64][N] (+)= a[64][16] * b[N][16], both in shared memory; `more` is 0 to begin from zero. */
-template <int N> struct sq_wgmma;
+/* The nearest integer, held to 32 bits, of a product. */
+SQ_DEVICE int sq_scaled(int sum, float multiplier)
+{
+    int r;
+    asm("cvt.rni.s32.f32 %0, %1;" : "=r"(r) : "f"(__fmul_rn((float)sum, multiplier)));
+    return r;
+}
+/* Four numbers held to 0..255, the first lowest. */
+SQ_DEVICE unsigned int sq_bytes4(int a, int b, int c, int d)
+{
+    unsigned int r;
+    asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(d), "r"(c), "r"(0));
+    asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(b), "r"(a), "r"(r));
+    return r;
+}
+
+/* sum[64][N] (+)= a[64][16] * b[N][16], both in shared memory; `more` is 0 to begin from zero. Of bytes, 32 of them. */
+template <int N, typename SUM> struct sq_wgmma;
 #define SQ_P10(t) "%" t "0,%" t "1,%" t "2,%" t "3,%" t "4,%" t "5,%" t "6,%" t "7,%" t "8,%" t "9"
 #define SQ_P30    SQ_P10("") "," SQ_P10("1") "," SQ_P10("2")
 #define SQ_P60    SQ_P30 "," SQ_P10("3") "," SQ_P10("4") "," SQ_P10("5")
 #define SQ_P100   SQ_P60 "," SQ_P10("6") "," SQ_P10("7") "," SQ_P10("8") "," SQ_P10("9")
-#define SQ_R4(i)  "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
-#define SQ_R16(i) SQ_R4(i), SQ_R4((i) + 4), SQ_R4((i) + 8), SQ_R4((i) + 12)
-#define SQ_R32(i) SQ_R16(i), SQ_R16((i) + 16)
-#define SQ_R64(i) SQ_R32(i), SQ_R32((i) + 32)
-#define SQ_WGMMA(N, places, A, B, MORE, ...)                                                                              \
-    template <> struct sq_wgmma<N> {                                                                                      \
-        static __device__ __forceinline__ void go(float (&d)[N / 2], unsigned long long a, unsigned long long b, int more) \
+#define SQ_R4(t, i)  t(d[i]), t(d[(i) + 1]), t(d[(i) + 2]), t(d[(i) + 3])
+#define SQ_R16(t, i) SQ_R4(t, i), SQ_R4(t, (i) + 4), SQ_R4(t, (i) + 8), SQ_R4(t, (i) + 12)
+#define SQ_R32(t, i) SQ_R16(t, i), SQ_R16(t, (i) + 16)
+#define SQ_R64(t, i) SQ_R32(t, i), SQ_R32(t, (i) + 32)
+#define SQ_WGMMA_OF(N, T, K, TYPES, MODES, places, A, B, MORE, ...)                                                        \
+    template <> struct sq_wgmma<N, T> {                                                                                    \
+        static __device__ __forceinline__ void go(T (&d)[N / 2], unsigned long long a, unsigned long long b, int more)     \
         {                                                                                                                 \
             asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " MORE ", 0;\n"                                                \
-                         "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.f16.f16 {" places "}, " A ", " B                 \
-                         ", p, 1, 1, 0, 0;\n}"                                                                            \
+                         "wgmma.mma_async.sync.aligned.m64n" #N K TYPES " {" places "}, " A ", " B ", p" MODES ";\n}"     \
                          : __VA_ARGS__                                                                                    \
                          : "l"(a), "l"(b), "r"(more));                                                                    \
         }                                                                                                                 \
     };
-SQ_WGMMA(64, SQ_P30 ",%30,%31", "%32", "%33", "%34", SQ_R32(0))
-SQ_WGMMA(128, SQ_P60 ",%60,%61,%62,%63", "%64", "%65", "%66", SQ_R64(0))
-SQ_WGMMA(208, SQ_P100 ",%100,%101,%102,%103", "%104", "%105", "%106", SQ_R64(0), SQ_R32(64), SQ_R4(96), SQ_R4(100))
-SQ_WGMMA(232, SQ_P100 "," SQ_P10("10") ",%110,%111,%112,%113,%114,%115", "%116", "%117", "%118", SQ_R64(0), SQ_R32(64), SQ_R16(96), SQ_R4(112))
-SQ_WGMMA(256, SQ_P100 "," SQ_P10("10") "," SQ_P10("11") ",%120,%121,%122,%123,%124,%125,%126,%127", "%128", "%129", "%130", SQ_R64(0), SQ_R64(64))
+#define SQ_WGMMA(N, ...)  SQ_WGMMA_OF(N, float, "k16", ".f32.f16.f16", ", 1, 1, 0, 0", __VA_ARGS__)
+#define SQ_WGMMA8(N, ...) SQ_WGMMA_OF(N, int, "k32", ".s32.s8.u8", "", __VA_ARGS__)
+SQ_WGMMA(64, SQ_P30 ",%30,%31", "%32", "%33", "%34", SQ_R32("+f", 0))
+SQ_WGMMA(128, SQ_P60 ",%60,%61,%62,%63", "%64", "%65", "%66", SQ_R64("+f", 0))
+SQ_WGMMA(208, SQ_P100 ",%100,%101,%102,%103", "%104", "%105", "%106", SQ_R64("+f", 0), SQ_R32("+f", 64), SQ_R4("+f", 96), SQ_R4("+f", 100))
+SQ_WGMMA(232, SQ_P100 "," SQ_P10("10") ",%110,%111,%112,%113,%114,%115", "%116", "%117", "%118", SQ_R64("+f", 0), SQ_R32("+f", 64), SQ_R16("+f", 96), SQ_R4("+f", 112))
+SQ_WGMMA(256, SQ_P100 "," SQ_P10("10") "," SQ_P10("11") ",%120,%121,%122,%123,%124,%125,%126,%127", "%128", "%129", "%130", SQ_R64("+f", 0), SQ_R64("+f", 64))
+SQ_WGMMA8(64, SQ_P30 ",%30,%31", "%32", "%33", "%34", SQ_R32("+r", 0))
+SQ_WGMMA8(128, SQ_P60 ",%60,%61,%62,%63", "%64", "%65", "%66", SQ_R64("+r", 0))
+SQ_WGMMA8(208, SQ_P100 ",%100,%101,%102,%103", "%104", "%105", "%106", SQ_R64("+r", 0), SQ_R32("+r", 64), SQ_R4("+r", 96), SQ_R4("+r", 100))
+SQ_WGMMA8(240, SQ_P100 "," SQ_P10("10") "," SQ_P10("11"), "%120", "%121", "%122", SQ_R64("+r", 0), SQ_R32("+r", 64), SQ_R16("+r", 96), SQ_R4("+r", 112), SQ_R4("+r", 116))
+SQ_WGMMA8(256, SQ_P100 "," SQ_P10("10") "," SQ_P10("11") ",%120,%121,%122,%123,%124,%125,%126,%127", "%128", "%129", "%130", SQ_R64("+r", 0), SQ_R64("+r", 64))

@@ -11,6 +11,7 @@
 #define STORE8 sq_store8_f32
 #include "nn/cuda/kernels/cuda_map.cuh"
 #include "nn/cuda/kernels/cuda_simple.cuh"
+#include "nn/cuda/kernels/cuda_window.cuh"
 #include "nn/cuda/kernels/cuda_depth.cuh"
 #undef NAME
 #undef OUT
@@ -33,6 +34,7 @@
 #define LOAD8 sq_load8_f16
 #include "nn/cuda/kernels/cuda_map.cuh"
 #include "nn/cuda/kernels/cuda_simple.cuh"
+#include "nn/cuda/kernels/cuda_window.cuh"
 #include "nn/cuda/kernels/cuda_depth.cuh"
 #undef NAME
 #undef OUT
@@ -46,11 +48,42 @@
 #undef NAME
 #undef T
 #undef IN
+#undef LOAD
+#undef LOAD8
+#define NAME(x) x##_u8_f32
+#define IN sq_byte
+#define LOAD sq_get_u8
+#define LOAD8 sq_load8_u8
+#include "nn/cuda/kernels/cuda_map.cuh"
+#undef NAME
+#undef OUT
+#undef STORE
+#undef STORE8
+#define NAME(x) x##_u8
+#define T sq_byte
+#define OUT sq_byte
+#define STORE sq_set_u8
+#define STORE8 sq_store8_u8
+#include "nn/cuda/kernels/cuda_map.cuh"
+#include "nn/cuda/kernels/cuda_window.cuh"
+#undef NAME
+#undef T
+#undef IN
+#undef LOAD
+#undef LOAD8
+#define NAME(x) x##_f32_u8
+#define IN float
+#define LOAD sq_get_f32
+#define LOAD8 sq_load8_f32
+#include "nn/cuda/kernels/cuda_map.cuh"
+#undef NAME
+#undef IN
 #undef OUT
 #undef LOAD
 #undef STORE
 #undef LOAD8
 #undef STORE8
+#include "nn/cuda/kernels/cuda_qconv.cuh"
 
 #ifdef __CUDACC__
 #include "nn/cuda/kernels/cuda_conv_tile.cuh"

@@ -7,6 +7,7 @@
 #include "nn/cuda/cuda_args.h"
 
 typedef unsigned short sq_half; /* the bits of an IEEE half; all arithmetic is in float */
+typedef unsigned char sq_byte;
 
 #ifdef __CUDACC__
 #define SQ_DEVICE static __device__ __forceinline__
@@ -79,6 +80,10 @@ SQ_RARE float sq_act_curve(float x, int kind, float a, float b)
     case 5: return tanhf(x);
     case 6: return a * x + b < 0 ? 0.0f : a * x + b > 1 ? 1.0f : a * x + b;
     case 7: return x * (x < -3 ? 0.0f : x > 3 ? 1.0f : x / 6 + 0.5f);
+    case SQ_CUDA_TO_BYTES:
+        x = rintf(x / a) + b;
+        return x != x ? b : x < 0 ? 0.0f : x > 255 ? 255.0f : x;
+    case SQ_CUDA_FROM_BYTES: return (x - b) * a;
     default: return x / (1.0f + expf(-x));
     }
 }
@@ -153,6 +158,27 @@ SQ_DEVICE void sq_store8_f16(sq_half *at, const float *values)
     for (int i = 0; i < 8; i++) at[i] = sq_to_half(values[i]);
 #endif
 }
+SQ_DEVICE void sq_load8_u8(const sq_byte *at, float *out)
+{
+#ifdef __CUDACC__
+    const uint2 q = *(const uint2 *)at;
+#pragma unroll
+    for (int i = 0; i < 8; i++) out[i] = (float)((i < 4 ? q.x : q.y) >> i % 4 * 8 & 255);
+#else
+    for (int i = 0; i < 8; i++) out[i] = at[i];
+#endif
+}
+SQ_DEVICE void sq_store8_u8(sq_byte *at, const float *values)
+{
+#ifdef __CUDACC__
+    unsigned int words[2] = {0, 0};
+#pragma unroll
+    for (int i = 0; i < 8; i++) words[i / 4] |= (unsigned int)values[i] << i % 4 * 8;
+    *(uint2 *)at = make_uint2(words[0], words[1]);
+#else
+    for (int i = 0; i < 8; i++) at[i] = (sq_byte)values[i];
+#endif
+}
 /* Two neighbouring numbers. */
 SQ_DEVICE void sq_load2_f32(const float *at, float *out) { out[0] = at[0], out[1] = at[1]; }
 SQ_DEVICE void sq_load2_f16(const sq_half *at, float *out) { out[0] = sq_from_half(at[0]), out[1] = sq_from_half(at[1]); }
@@ -177,5 +203,18 @@ SQ_DEVICE float sq_get_f32(const float *at) { return *at; }
 SQ_DEVICE void sq_set_f32(float *at, float x) { *at = x; }
 SQ_DEVICE float sq_get_f16(const sq_half *at) { return sq_from_half(*at); }
 SQ_DEVICE void sq_set_f16(sq_half *at, float x) { *at = sq_to_half(x); }
+SQ_DEVICE float sq_get_u8(const sq_byte *at) { return (float)*at; }
+SQ_DEVICE void sq_set_u8(sq_byte *at, float x) { *at = (sq_byte)x; }
+
+/* A sum of products of bytes as a byte: one product, one rounding, bounds. */
+SQ_DEVICE int sq_requantise(int sum, float multiplier, const sq_cuda_q *q)
+{
+#ifdef __CUDACC__
+    const float moved = rintf(__fmul_rn((float)sum, multiplier)) + (float)q->zero;
+#else
+    const float scaled = (float)sum * multiplier, moved = rintf(scaled) + (float)q->zero;
+#endif
+    return moved != moved ? q->low : moved < (float)q->low ? q->low : moved > (float)q->high ? q->high : (int)moved;
+}
 
 #endif /* SQ_CUDA_PRELUDE_CUH */

@@ -417,7 +417,7 @@ static void test_reference(void **state)
     sq_free(bytes);
     assert_int_equal(sq_graph_copy(graph, &blocks, &err), SQUALL_OK);
     assert_int_equal(sq_graph_infer(blocks, sq_ref_evaluate, &err), SQUALL_OK);
-    assert_int_equal(sq_graph_to_blocks(blocks, &changes, &err), SQUALL_OK);
+    assert_int_equal(sq_graph_to_blocks(blocks, false, &changes, &err), SQUALL_OK);
     assert_int_equal(changes, 7); /* two sources, doubled or pooled, in steps of one */
     bytes = NULL;
     build(blocks, "ref", NULL, &bytes, &size);

@@ -24,9 +24,11 @@ static const struct {
 
 /* Lines for all that are made for some engines alone. */
 static const char every[] =
-#define WGMMA(bh, cot, border) "WGMMA(" #bh ", " #cot ", " #border ")\n"
+#define WGMMA(bh, cot, border)       "WGMMA(" #bh ", " #cot ", " #border ")\n"
+#define WGMMA8(bh, cot, border, row) "WGMMA8(" #bh ", " #cot ", " #border ", " #row ")\n"
 #include "nn/cuda/cuda_wgmma.inc"
 #undef WGMMA
+#undef WGMMA8
     ;
 
 static bool contains(const unsigned char *bytes, size_t size, const char *text)
