@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -243,4 +244,19 @@ squall_status sq_folder_make(const char *path, squall_error *err)
         return sq_fail(err, SQUALL_E_IO, path, "is not a folder");
     }
     return SQUALL_OK;
+}
+
+bool sq_state_folder(char *out, size_t room)
+{
+    const char *own = getenv("SQUALL_STATE"), *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int length = -1;
+    if (own != NULL && own[0] != '\0') {
+        length = snprintf(out, room, "%s", own);
+    } else if (state != NULL && state[0] != '\0') {
+        length = snprintf(out, room, "%s/squall", state);
+    } else if (home != NULL && home[0] != '\0') {
+        length = snprintf(out, room, "%s/.local/state/squall", home);
+    }
+    return length > 0 && (size_t)length < room;
 }

@@ -44,6 +44,10 @@ SQUALL_MUST_USE squall_status sq_file_write(const char *path, const void *bytes,
 /** Make a folder and its parents; one that is there already is fine. */
 SQUALL_MUST_USE squall_status sq_folder_make(const char *path, squall_error *err);
 
+/** The user's folder for what squall remembers: the one that SQUALL_STATE names, or squall/ in
+ * XDG_STATE_HOME, or ~/.local/state/squall; it need not be there. False when none is known. */
+bool sq_state_folder(char *out, size_t room);
+
 bool sq_path_is_folder(const char *path);
 
 /** The part of `path` after its last slash; borrowed from it. */

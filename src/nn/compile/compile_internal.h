@@ -166,6 +166,11 @@ typedef struct sq_target {
 SQUALL_MUST_USE squall_status sq_compile_target(const squall_build_options *options, sq_target *out,
                                                 squall_error *err);
 
+/** Kernels for a kind of GPU as machine code, given (sq_free), with those of `wanted`
+ * (sq_cuda_wanted()): from NVRTC, or as it was kept of an earlier build. */
+SQUALL_MUST_USE squall_status sq_compile_code(const char *isa, const char *wanted,
+                                              unsigned char **kernels, size_t *bytes,
+                                              squall_error *err);
 /** The kernels of a GPU as machine code, given (sq_free), for the device plans of `file`; none for
  * other targets. */
 SQUALL_MUST_USE squall_status sq_compile_kernels(const sq_target *target,

@@ -5,7 +5,6 @@
 
 #include "nn/compile/compile_internal.h"
 #include "nn/cuda/cuda.h"
-#include "nn/rtc/rtc.h"
 #include "nn/runtime/runtime.h"
 
 /* "cuda:0", "cuda:sm_90a", or "cuda" for the first one. */
@@ -76,39 +75,4 @@ squall_status sq_compile_target(const squall_build_options *options, sq_target *
                        precision, device);
     }
     return SQUALL_OK;
-}
-
-/* What a tactic wants, once. */
-static void want(const char *tactic, sq_text *wanted)
-{
-    sq_text line = {0};
-    sq_cuda_wanted(tactic, &line);
-    if (line.failed) {
-        wanted->failed = true;
-    } else if (line.data != NULL && strstr(wanted->data, line.data) == NULL) {
-        sq_text_add(wanted, "%s", line.data);
-    }
-    sq_text_free(&line);
-}
-
-squall_status sq_compile_kernels(const sq_target *target, const sq_engine_file *file,
-                                 unsigned char **kernels, size_t *bytes, squall_error *err)
-{
-    sq_text wanted = {0};
-    if (!target->gpu) {
-        return SQUALL_OK;
-    }
-    sq_text_add(&wanted, "/* for the tactics of one engine */\n");
-    for (uint32_t p = 0; p < file->profile_count; p++) {
-        for (uint32_t s = 0; s < file->device[p].step_count; s++) {
-            if (!wanted.failed) {
-                want(file->device[p].steps[s].tactic, &wanted);
-            }
-        }
-    }
-    const squall_status status =
-        wanted.failed ? sq_fail(err, SQUALL_E_MEMORY, target->isa, "no memory for its kernels")
-                      : sq_rtc_build(target->isa, wanted.data, kernels, bytes, err);
-    sq_text_free(&wanted);
-    return status;
 }

@@ -42,6 +42,27 @@ static const double mma_macs_s = 2.2e12, f32_macs_s = 0.22e12, step_s = 0.35e-6,
 
 typedef sq_cuda_conv geometry;
 
+void sq_cuda_wanted(const char *tactic, sq_text *out)
+{
+    static const struct {
+        const char *tactic, *line;
+    } lines[] = {
+#define MMA(m, n, wm, wn, s) \
+    {"conv_mma_" #m "x" #n, "MMA(" #m ", " #n ", " #wm ", " #wn ", " #s ")\n"},
+#define MMA8(m, n, wm, wn, s) \
+    {"qconv_mma_" #m "x" #n, "MMA8(" #m ", " #n ", " #wm ", " #wn ", " #s ")\n"},
+#include "nn/cuda/cuda_mma.inc"
+#undef MMA
+#undef MMA8
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (tactic == NULL || strcmp(tactic, lines[i].tactic) == 0) {
+            sq_text_add(out, "%s", lines[i].line);
+        }
+    }
+    sq_cuda_wgmma_wanted(tactic, out);
+}
+
 /* The step as a plain Conv over what its sources are together. */
 static squall_status sources_of(const sq_step *step, sq_block *block, geometry *out,
                                 squall_error *err)

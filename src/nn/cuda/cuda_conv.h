@@ -47,6 +47,8 @@ sq_cuda_q sq_cuda_qconv_q(const sq_cuda_conv *conv);
 size_t sq_cuda_wgmma_list(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out,
                           size_t room);
 bool sq_cuda_wgmma_is(const sq_tactic *tactic);
+/** As sq_cuda_wanted(). */
+void sq_cuda_wgmma_wanted(const char *tactic, sq_text *out);
 void sq_cuda_wgmma_pack(const sq_step *step, const sq_cuda_conv *conv, const sq_tactic *tactic,
                         void *packed);
 void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cuda_state *state);

@@ -603,7 +603,7 @@ void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cu
     }
 }
 
-void sq_cuda_wanted(const char *tactic, sq_text *out)
+void sq_cuda_wgmma_wanted(const char *tactic, sq_text *out)
 {
     const struct shape *one = tactic != NULL ? shape_of(tactic) : NULL;
     for (size_t i = 0; i < SHAPES; i++) {
@@ -613,6 +613,9 @@ void sq_cuda_wanted(const char *tactic, sq_text *out)
         }
         sq_text_add(out, "WGMMA%s(%d, %d, %d", shape->bytes ? "8" : "", shape->rows, shape->cot,
                     shape->border);
-        sq_text_add(out, shape->bytes ? ", %d)\n" : ")\n", shape->row);
+        if (shape->bytes) {
+            sq_text_add(out, ", %d", shape->row);
+        }
+        sq_text_add(out, ")\n");
     }
 }

@@ -1,29 +1,13 @@
 /* nn/runtime/runtime_trust.c - machine code that an engine may bring: what was built here.
  *
- * A build notes the SHA-256 of the kernels that it made in a file of the user's: the folder that
- * SQUALL_STATE names, or squall/ in XDG_STATE_HOME, or ~/.local/state/squall/; one line each. */
+ * A build notes the SHA-256 of the kernels that it made in a file of the user's, in
+ * sq_state_folder(); one line each. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nn/runtime/runtime.h"
 
 #define LIST_BYTES ((size_t)1 << 20)
-
-static bool list_folder(char *out, size_t room)
-{
-    const char *own = getenv("SQUALL_STATE"), *state = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
-    int length = -1;
-    if (own != NULL && own[0] != '\0') {
-        length = snprintf(out, room, "%s", own);
-    } else if (state != NULL && state[0] != '\0') {
-        length = snprintf(out, room, "%s/squall", state);
-    } else if (home != NULL && home[0] != '\0') {
-        length = snprintf(out, room, "%s/.local/state/squall", home);
-    }
-    return length > 0 && (size_t)length < room;
-}
 
 /* The list as text, NULL when there is none; given. */
 static char *read_list(const char *folder)
@@ -42,7 +26,7 @@ bool sq_runtime_kernels_trusted(const unsigned char *kernels, size_t bytes)
 {
     char folder[960], text[SQ_HASH_TEXT];
     unsigned char hash[SQ_HASH_BYTES];
-    if (!list_folder(folder, sizeof folder)) {
+    if (!sq_state_folder(folder, sizeof folder)) {
         return false;
     }
     char *list = read_list(folder);
@@ -60,7 +44,7 @@ squall_status sq_runtime_trust_kernels(const unsigned char *kernels, size_t byte
     if (bytes == 0 || sq_runtime_kernels_trusted(kernels, bytes)) {
         return SQUALL_OK;
     }
-    if (!list_folder(folder, sizeof folder)) {
+    if (!sq_state_folder(folder, sizeof folder)) {
         return sq_fail(err, SQUALL_E_IO, "SQUALL_STATE",
                        "no folder to note in that these kernels were built here; set it, or HOME");
     }

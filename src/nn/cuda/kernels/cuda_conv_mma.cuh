@@ -238,22 +238,17 @@ template <int M, int N, int WM, int WN, int STAGES, typename SUM> SQ_DEVICE void
     }
 }
 
-#define SQ_CONV_MMA(M, N, WM, WN, STAGES)                                                               \
-    extern "C" __global__ void __launch_bounds__(32 * WM * WN) sq_conv_mma_##M##x##N(const sq_cuda_conv_args args) \
-    {                                                                                                   \
-        sq_conv_mma<M, N, WM, WN, STAGES, float>(args);                                                 \
-    }                                                                                                   \
-    SQ_QCONV_MMA(M, N, WM, WN, STAGES)
-#define SQ_QCONV_MMA(M, N, WM, WN, STAGES)                                                              \
-    extern "C" __global__ void __launch_bounds__(32 * WM * WN) sq_qconv_mma_##M##x##N(const sq_cuda_conv_args args) \
-    {                                                                                                   \
-        sq_conv_mma<M, N, WM, WN, STAGES, int>(args);                                                   \
+#define SQ_MMA(name, M, N, WM, WN, STAGES, SUM)                                                          \
+    extern "C" __global__ void __launch_bounds__(32 * WM * WN) name(const sq_cuda_conv_args args)      \
+    {                                                                                                  \
+        sq_conv_mma<M, N, WM, WN, STAGES, SUM>(args);                                                  \
     }
-SQ_CONV_MMA(128, 128, 4, 2, 3)
-SQ_CONV_MMA(128, 64, 4, 2, 4)
-SQ_CONV_MMA(128, 32, 4, 2, 4)
-SQ_CONV_MMA(128, 16, 8, 1, 4)
-SQ_CONV_MMA(64, 64, 2, 4, 4)
-SQ_CONV_MMA(64, 32, 4, 2, 4)
-SQ_CONV_MMA(32, 32, 2, 2, 4)
-SQ_QCONV_MMA(32, 16, 2, 1, 4)
+#define MMA(M, N, WM, WN, STAGES)  SQ_MMA(sq_conv_mma_##M##x##N, M, N, WM, WN, STAGES, float)
+#define MMA8(M, N, WM, WN, STAGES) SQ_MMA(sq_qconv_mma_##M##x##N, M, N, WM, WN, STAGES, int)
+#define WGMMA(...)
+#define WGMMA8(...)
+#include "nn/cuda/kernels/cuda_wanted.cuh"
+#undef MMA
+#undef MMA8
+#undef WGMMA
+#undef WGMMA8

@@ -248,6 +248,10 @@ template <int BH, int COT, int BORDER, int ROW, typename SUM> SQ_DEVICE void sq_
     }
 #define WGMMA(bh, cot, border)       SQ_CONV_WG(sq_conv_wg_##bh##_##cot##_##border, bh, cot, border, 128, float)
 #define WGMMA8(bh, cot, border, row) SQ_CONV_WG(sq_conv_w8_##bh##_##cot##_##border##_##row, bh, cot, border, row, int)
+#define MMA(...)
+#define MMA8(...)
 #include "nn/cuda/kernels/cuda_wanted.cuh"
+#undef MMA
+#undef MMA8
 #undef WGMMA
 #undef WGMMA8

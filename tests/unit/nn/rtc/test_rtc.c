@@ -26,7 +26,12 @@ static const struct {
 static const char every[] =
 #define WGMMA(bh, cot, border)       "WGMMA(" #bh ", " #cot ", " #border ")\n"
 #define WGMMA8(bh, cot, border, row) "WGMMA8(" #bh ", " #cot ", " #border ", " #row ")\n"
+#define MMA(m, n, wm, wn, s)         "MMA(" #m ", " #n ", " #wm ", " #wn ", " #s ")\n"
+#define MMA8(m, n, wm, wn, s)        "MMA8(" #m ", " #n ", " #wm ", " #wn ", " #s ")\n"
+#include "nn/cuda/cuda_mma.inc"
 #include "nn/cuda/cuda_wgmma.inc"
+#undef MMA
+#undef MMA8
 #undef WGMMA
 #undef WGMMA8
     ;
