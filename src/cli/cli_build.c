@@ -308,8 +308,8 @@ static int run(int argc, char **argv)
         {.name = "precision",
          .argument = "fp32|fp16|bf16|int8|auto",
          .text = &want.precision,
-         .help = "fp32 (default); fp16, bf16: tensors in half the memory; int8, or auto: int8 "
-                 "where it pays"},
+         .help = "fp32 (default); fp16, on processors bf16: tensors in half the memory; int8; on "
+                 "processors auto: int8 where it pays"},
         CALIBRATION_OPTIONS(want),
         {.name = "threads",
          .argument = "N",

@@ -86,11 +86,11 @@ void sq_cuda_depth_bind(const sq_step *step, const sq_cuda_conv *conv, sq_cuda_s
 
 enum { FEW = 8 };
 
-/* One pixel a thread, where all outputs are in one lane. */
+/* A pixel by sixteen threads, where all outputs are in one lane. */
 static bool is_spot(const sq_cuda_conv *conv)
 {
     return conv->out_pitch == 8 && conv->window.kernel[1] <= 8 && conv->own[0] <= 2 &&
-           conv->own[1] <= 2;
+           conv->own[1] <= 2 && sq_cuda_threads_fit(16 * (uint64_t)conv->pixels);
 }
 
 static size_t few_bytes(const sq_step *step, const sq_cuda_conv *conv)
@@ -157,7 +157,7 @@ void sq_cuda_few_bind(const sq_step *step, const sq_cuda_conv *conv, sq_cuda_sta
     const bool spot = is_spot(conv);
     sq_cuda_launch *launch =
         spot ? sq_cuda_launch_add(state, half ? SQ_CUDA_spot_f16 : SQ_CUDA_spot_f32,
-                                  (uint64_t)conv->pixels)
+                                  16 * (uint64_t)conv->pixels)
              : sq_cuda_launch_add(state, half ? SQ_CUDA_few_f16 : SQ_CUDA_few_f32,
                                   strips_of(conv) * (uint64_t)(conv->out_pitch / 8));
     launch->args.few = (sq_cuda_few_args){

@@ -192,7 +192,9 @@ static squall_status reduce_bind(const sq_step *step, const sq_tactic *tactic, s
         args.lanes = r.stages == 0 ? lanes_of(&r) : !last && eights ? 8 : 1;
         args.wide = r.stages == 0 && r.rows % 8 == 0 && r.pitch % 8 == 0;
         uint64_t threads = (uint64_t)(r.outer * args.slices * r.inner);
-        threads = r.stages == 0 ? threads * (uint64_t)args.lanes : threads / (uint64_t)args.lanes;
+        threads = r.stages == 0 ? threads * (uint64_t)args.lanes
+                  : last        ? threads * 32
+                                : threads / (uint64_t)args.lanes;
         const sq_cuda_kernel kernel =
             r.stages == 0 ? (half ? SQ_CUDA_reduce_row_f16 : SQ_CUDA_reduce_row_f32)
             : last        ? (half ? SQ_CUDA_reduce_last_f16 : SQ_CUDA_reduce_last_f32)

@@ -145,20 +145,21 @@ SQ_KERNEL NAME(sq_few)(sq_cuda_few_args args)
     }
 }
 
-/* The same for at most eight outputs, two channels of each source and eight columns: one pixel a thread, a row of the
- * window read at once. Weights [row][source][column][2][8]. */
+/* The same for at most eight outputs, two channels of each source and eight columns: a pixel by sixteen threads, each of
+ * which takes a row of the window of one source. Weights [row][source][column][2][8]. */
 SQ_KERNEL NAME(sq_spot)(sq_cuda_few_args args)
 {
     SQ_BEGIN;
-    const unsigned int at = (unsigned int)SQ_THREAD;
-    if (at >= args.strips) {
+    const unsigned int want = (unsigned int)(SQ_THREAD / 16), at = want < args.strips ? want : (unsigned int)args.strips - 1;
+    const int lane = (int)(SQ_THREAD % 16), lanes = SQ_WARP == 1 ? 1 : 16;
+    if (lane >= SQ_WARP) {
         return;
     }
     const int ox = (int)(at % (unsigned int)args.out_w), oy = (int)(at / (unsigned int)args.out_w % (unsigned int)args.out_h);
-    const int n = (int)(at / (unsigned int)args.out_w / (unsigned int)args.out_h);
+    const int n = (int)(at / (unsigned int)args.out_w / (unsigned int)args.out_h), one = args.out_channels == 1;
     float sum[8], v[8][2], w[8];
-    SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] = args.bias[j];
-    for (int part = 0; part < 2 * args.taps_y; part++) {
+    SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] = 0.0f;
+    for (int part = lane; part < 2 * args.taps_y; part += lanes) {
         const int s = part % 2, y = oy * args.stride_y + part / 2 - args.pad_y;
         if (y < 0 || y >= args.h || args.own[s] == 0) continue;
         const T *row = (const T *)(s ? args.in2 : args.in) + ((long long)n * args.h + y) * args.w * args.pitch[s];
@@ -171,13 +172,22 @@ SQ_KERNEL NAME(sq_spot)(sq_cuda_few_args args)
         SQ_UNROLL for (int tx = 0; tx < 8; tx++) {
             if (tx >= args.taps_x) continue;
             SQ_UNROLL for (int c = 0; c < 2; c++) {
-                LOAD8(weights + (tx * 2 + c) * 8, w);
+                const T *from = weights + (tx * 2 + c) * 8;
+                if (one) {
+                    sum[0] += LOAD(from) * v[tx][c];
+                    continue;
+                }
+                LOAD8(from, w);
                 SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] += w[j] * v[tx][c];
             }
         }
     }
-    SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] = j < args.out_channels ? sq_act(sum[j], args.act) : 0.0f;
-    STORE8((T *)args.out + (long long)at * 8, sum);
+    SQ_UNROLL for (int j = 0; j < 8; j++) {
+        if (j < args.out_channels) sum[j] = sq_act(sq_lanes_fold(sum[j], 0, lanes) + args.bias[j], args.act);
+    }
+    if (lane == 0 && want < args.strips) {
+        STORE8((T *)args.out + (long long)at * 8, sum);
+    }
 }
 
 /* Planes to channels last, in float16: eight channels of one pixel, neighbours of which are read by neighbours. */

@@ -95,22 +95,23 @@ SQ_KERNEL NAME(sq_reduce_first)(sq_cuda_reduce_args args)
     *out = sum[0];
 }
 
-/* Last stage: float to T; slices is 1. */
+/* Last stage: float to T; slices is 1. A warp for each number. */
 SQ_KERNEL NAME(sq_reduce_last)(sq_cuda_reduce_args args)
 {
     SQ_BEGIN;
-    const unsigned int at = (unsigned int)SQ_THREAD; /* the host has seen to it that 31 bits do */
-    if (at >= args.outer * args.inner) {
+    const unsigned int want = (unsigned int)(SQ_THREAD / 32), all = (unsigned int)(args.outer * args.inner);
+    const unsigned int at = want < all ? want : all - 1; /* all lanes of a warp stay together */
+    const int lane = (int)(SQ_THREAD % 32);
+    if (lane >= SQ_WARP) {
         return;
     }
-    const int i = (int)(at % args.inner);
-    const float *in = (const float *)args.in + at / args.inner * args.rows * args.inner + i;
-    float sum = 0.0f;
-    for (long long r = 0; r < args.rows; r++) {
-        const float x = in[r * args.inner];
-        sum = !args.largest ? sum + x : r == 0 || x > sum || x != x ? x : sum;
+    const float *in = (const float *)args.in + at / args.inner * args.rows * args.inner + at % args.inner;
+    float sum = args.largest ? in[0] : 0.0f;
+    for (long long r = lane; r < args.rows; r += SQ_WARP) sum = NAME(sq_more)(sum, in[r * args.inner], args.largest, 0);
+    sum = sq_lanes_fold(sum, args.largest, SQ_WARP);
+    if (lane == 0 && want < all) {
+        STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
     }
-    STORE((T *)args.out + at, sq_act(args.largest ? sum : sum * args.scale, args.act));
 }
 
 /* The whole reduction of rows whose numbers lie beside each other, by `lanes` threads each; these take eight numbers at

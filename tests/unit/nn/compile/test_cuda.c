@@ -497,7 +497,7 @@ static void test_options(void **state)
                  {"ref", "fp16", "fp32", SQUALL_E_ARGUMENT},
                  {"cpu", "fp8", "bf16", SQUALL_E_ARGUMENT},
                  {"cuda:0", "bf16", "fp16", SQUALL_E_ARGUMENT},
-                 {"cuda:0", "int8", "fp16", SQUALL_E_ARGUMENT}};
+                 {"cuda:0", "auto", "int8", SQUALL_E_ARGUMENT}};
     (void)state;
     net n = small_net();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -510,6 +510,32 @@ static void test_options(void **state)
             fail_msg("'%s' does not say '%s'", err.text, wrong[i].says);
         }
     }
+    sq_graph_destroy(&n.graph);
+}
+
+/* What NVRTC made is kept: it is not asked again, unless the code has been changed since. */
+static void test_kept(void **state)
+{
+    unsigned char *bytes = NULL, *again = NULL;
+    size_t size = 0, again_size = 0;
+    squall_error err = {.code = SQUALL_OK};
+    (void)state;
+    assert_int_equal(system("rm -rf test_cuda.state"), 0);
+    net n = small_net();
+    assert_int_equal(build(&n, "cuda:sm_80", "fp16", &bytes, &size, NULL, &err), SQUALL_OK);
+    setenv("SQUALL_NVRTC", "/nonexistent", 1);
+    assert_int_equal(build(&n, "cuda:sm_80", "fp16", &again, &again_size, NULL, &err), SQUALL_OK);
+    assert_int_equal(again_size, size);
+    assert_memory_equal(again, bytes, size);
+    sq_free(again);
+    again = NULL;
+    assert_int_equal(build(&n, "cuda:sm_75", "fp16", &again, &again_size, NULL, &err),
+                     SQUALL_E_DEVICE);
+    assert_int_equal(system("for f in test_cuda.state/kernels-of/*; do echo x >>$f; done"), 0);
+    assert_int_equal(build(&n, "cuda:sm_80", "fp16", &again, &again_size, NULL, &err),
+                     SQUALL_E_DEVICE);
+    setenv("SQUALL_NVRTC", SQUALL_FAKE_CUDA, 1);
+    sq_free(bytes);
     sq_graph_destroy(&n.graph);
 }
 
@@ -651,10 +677,8 @@ int main(void)
         cmocka_unit_test(test_moves),       cmocka_unit_test(test_count),
         cmocka_unit_test(test_unsupported), cmocka_unit_test(test_options),
         cmocka_unit_test(test_missing),     cmocka_unit_test(test_fits),
-        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_same_bytes),  cmocka_unit_test(test_kept),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    unlink("test_cuda.state/kernels");
-    rmdir("test_cuda.state");
-    return failed;
+    return failed + (system("rm -rf test_cuda.state") != 0);
 }

@@ -468,12 +468,13 @@ int main(int argc, char **argv)
         setenv("SQUALL_CUDA_DRIVER", SQUALL_FAKE_CUDA, 1);
         setenv("SQUALL_NVRTC", SQUALL_FAKE_CUDA, 1);
     }
+    if (system("rm -rf test_cuda_block.state") != 0) {
+        return 1;
+    }
     setenv("SQUALL_STATE", "test_cuda_block.state", 1);
     only = argc > 1 ? strtol(argv[1], NULL, 10) : -1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference),
                                        cmocka_unit_test(test_refused), cmocka_unit_test(test_ways)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    unlink("test_cuda_block.state/kernels");
-    rmdir("test_cuda_block.state");
-    return failed;
+    return failed + (system("rm -rf test_cuda_block.state") != 0);
 }
