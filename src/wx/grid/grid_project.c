@@ -290,9 +290,8 @@ static bool same_numbers(const squall_grid *a, const squall_grid *b, double tole
     const double x = tolerance * a->dx, y = tolerance * a->dy;
     const double width = (double)a->width, height = (double)a->height;
     return fabs(a->left - b->left) <= x && fabs(a->top - b->top) <= y && fabs(a->dx - b->dx) <= x &&
-           fabs(a->dy - b->dy) <= y &&
-           fabs(a->left + width * a->dx - b->left - width * b->dx) <= x &&
-           fabs(a->top - height * a->dy - b->top + height * b->dy) <= y;
+           fabs(a->dy - b->dy) <= y && fabs(a->left - b->left + width * (a->dx - b->dx)) <= x &&
+           fabs(a->top - b->top - height * (a->dy - b->dy)) <= y;
 }
 
 /* Whether a lattice of points of `a` has the same cell coordinates in `b`. Projections are compared

@@ -278,6 +278,11 @@ static void test_equal(void **state)
     (void)state;
     const squall_grid knmi = knmi_grid();
     assert_true(squall_grid_equal(&knmi, &knmi, 0));
+    squall_grid part = knmi; /* a corner that rounds: of a window of OPERA's grid */
+    part.left = 1400000.0000027372;
+    part.top = -1799999.9999986398;
+    part.dx = part.dy = 2000.0000000000002;
+    assert_true(squall_grid_equal(&part, &part, 0));
     assert_false(squall_grid_equal(&knmi, &knmi, NAN));
     squall_grid other = knmi;
     other.width--;
