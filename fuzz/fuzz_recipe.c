@@ -24,9 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t leads = squall_recipe_output_channels(recipe);
     if (input.dims[2] < 37 || input.dims[3] < 53 || leads == 0 ||
         input.dims[1] != (int64_t)squall_recipe_input_channels(recipe) ||
-        output.dims[1] != (int64_t)leads || squall_recipe_name(recipe) == NULL ||
-        squall_recipe_earliest_s(recipe) > 0 || squall_recipe_tolerance_s(recipe) < 0 ||
-        !(squall_recipe_cell_m(recipe) >= 0)) {
+        output.dims[1] % (int64_t)leads != 0 ||
+        (output.dims[1] > (int64_t)leads) != squall_recipe_has_chances(recipe) ||
+        squall_recipe_name(recipe) == NULL || squall_recipe_earliest_s(recipe) > 0 ||
+        squall_recipe_tolerance_s(recipe) < 0 || !(squall_recipe_cell_m(recipe) >= 0)) {
         abort();
     }
     for (size_t i = 1; i < leads; i++) {

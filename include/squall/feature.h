@@ -6,6 +6,7 @@
 #ifndef SQUALL_FEATURE_H
 #define SQUALL_FEATURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,9 +38,12 @@ SQUALL_API void squall_recipe_destroy(squall_recipe **recipe);
 
 /** The name it carries; borrowed. */
 SQUALL_API const char *squall_recipe_name(const squall_recipe *recipe);
-/** Channels of the input tensor, and of the output tensor (one a lead time). */
+/** Channels of the input tensor, and of the output tensor those that are rain (one a lead time);
+ * probabilities, if the recipe has any, come after them. */
 SQUALL_API size_t squall_recipe_input_channels(const squall_recipe *recipe);
 SQUALL_API size_t squall_recipe_output_channels(const squall_recipe *recipe);
+/** Whether the network gives probabilities, too. */
+SQUALL_API bool squall_recipe_has_chances(const squall_recipe *recipe);
 /** Lead time of output `index`, seconds. */
 SQUALL_API int32_t squall_recipe_lead_s(const squall_recipe *recipe, size_t index);
 /** The earliest observation it asks for, seconds before the issue time (0 or negative). */

@@ -26,10 +26,12 @@ typedef enum squall_method {
     SQUALL_METHOD_MODEL = 3,         /**< the engine */
     SQUALL_METHOD_SPROG = 4,         /**< extrapolation in which each scale fades in its own time:
                                           squall_sprog_run() */
-    SQUALL_METHOD_STEPS = 5          /**< an ensemble, whose mean is the forecast:
+    SQUALL_METHOD_STEPS = 5,         /**< an ensemble, whose mean is the forecast:
                                           squall_steps_run() */
+    SQUALL_METHOD_BLEND = 6          /**< the engine's forecast and S-PROG's made one; S-PROG where
+                                          the engine cannot be used */
 } squall_method;
-enum { SQUALL_METHODS = 6 };
+enum { SQUALL_METHODS = 7 };
 
 /** "persistence", ...; never NULL. */
 SQUALL_API const char *squall_method_name(squall_method method);
@@ -46,8 +48,9 @@ typedef struct squall_forecast {
                                 the one asked for had to be used */
     char quality[256];     /**< "nominal", or what was missing, in words */
     double motion_s, features_s, engine_s, fields_s; /**< time spent, seconds */
-    squall_ensemble *ensemble; /**< of STEPS, else NULL: probabilities, and members if they were to
-                                    be kept. Its means are `fields`, and NULL there */
+    squall_ensemble *ensemble; /**< of STEPS, and of an engine whose recipe has thresholds (its
+                                    members are quantiles), else NULL: probabilities, and members if
+                                    they were to be kept. Its means are `fields`, and NULL there */
 } squall_forecast;
 
 SQUALL_API void squall_forecast_destroy(squall_forecast **forecast);

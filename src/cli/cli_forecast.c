@@ -202,9 +202,10 @@ static void describe(const job *j, squall_product_info *info)
     squall_product_info_init(info);
     info->issue_time = j->forecast->issue_time;
     info->method = squall_method_name(j->forecast->method);
-    info->model = j->forecast->method == SQUALL_METHOD_MODEL
-                      ? squall_recipe_name(squall_nowcaster_recipe(j->nowcaster))
-                      : NULL;
+    info->model =
+        j->forecast->method == SQUALL_METHOD_MODEL || j->forecast->method == SQUALL_METHOD_BLEND
+            ? squall_recipe_name(squall_nowcaster_recipe(j->nowcaster))
+            : NULL;
     info->title = j->want->title;
     info->attribution = j->want->attribution;
     info->history = "squall forecast";
@@ -260,7 +261,7 @@ static squall_status write_tensors(const job *j, squall_error *err)
     char path[4096];
     squall_tensor input, output;
     squall_nowcaster_tensors(j->nowcaster, &input, &output);
-    if (j->forecast->method != SQUALL_METHOD_MODEL) {
+    if (input.data == NULL) {
         return sq_fail(err, SQUALL_E_NO_DATA, j->want->tensors, "no engine was run");
     }
     SQ_TRY(sq_folder_make(j->want->tensors, err));
@@ -416,7 +417,7 @@ static int run(int argc, char **argv)
         {.name = "method",
          .argument = "NAME",
          .text = &want.method,
-         .help = "auto (default), engine, extrapolation, sprog, steps or persistence"},
+         .help = "auto (default), engine, extrapolation, sprog, steps, blend or persistence"},
         {.name = "motion",
          .argument = "NAME",
          .text = &want.motion,

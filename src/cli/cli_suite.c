@@ -40,6 +40,7 @@ static squall_status make_methods(suite *s, squall_error *err)
     char list[256];
     snprintf(list, sizeof list, "%s", s->want->methods);
     char *rest = NULL;
+    bool blend = false;
     for (char *word = strtok_r(list, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
         int method = SQUALL_METHOD_PERSISTENCE;
         while (method < SQUALL_METHODS &&
@@ -50,7 +51,8 @@ static squall_status make_methods(suite *s, squall_error *err)
             return sq_fail(err, SQUALL_E_ARGUMENT, "--methods",
                            "'%s' is no method without an engine (name engines by --engine)", word);
         }
-        if (method != SQUALL_METHOD_EXTRAPOLATION) {
+        blend = blend || method == SQUALL_METHOD_BLEND;
+        if (method != SQUALL_METHOD_EXTRAPOLATION && method != SQUALL_METHOD_BLEND) {
             SQ_TRY(add_method(s, word, (squall_method)method, NULL, err));
         }
     }
@@ -59,6 +61,12 @@ static squall_status make_methods(suite *s, squall_error *err)
         squall_engine *engine = NULL;
         SQ_TRY(cli_engine_open(s->want->open, path, &engine, s->notes, err));
         SQ_TRY(add_method(s, slash != NULL ? slash + 1 : path, SQUALL_METHOD_MODEL, engine, err));
+        if (blend) {
+            char name[64];
+            snprintf(name, sizeof name, "blend of %.50s", slash != NULL ? slash + 1 : path);
+            SQ_TRY(cli_engine_open(s->want->open, path, &engine, s->notes, err));
+            SQ_TRY(add_method(s, name, SQUALL_METHOD_BLEND, engine, err));
+        }
     }
     return SQUALL_OK;
 }
@@ -150,8 +158,8 @@ static squall_status score_method(suite *s, size_t method, const squall_forecast
         SQ_TRY(suite_sums_add(&s->sums[at + k], f->fields[k],
                               e != NULL ? (const squall_field *const *)e->fields + k * e->members
                                         : own,
-                              e != NULL ? e->members : 1, observed, masks[k],
-                              s->want->input->max_rate_mm_h, err));
+                              e != NULL ? e->members : 1, f->method != SQUALL_METHOD_STEPS,
+                              observed, masks[k], s->want->input->max_rate_mm_h, err));
         s->present[at + k] = true;
     }
     return SQUALL_OK;

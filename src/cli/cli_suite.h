@@ -109,11 +109,13 @@ int cli_suite_run(const suite_request *want, squall_notes *notes);
 /* --- cli_suite_sums.c --- */
 
 /** Sums of one forecast: `members` fields, whose mean is scored as the forecast. `mean` is scored
- * for them. `cap_mm_h` 0 for none. */
+ * for them. `quantiles`: the members are no fields of rain that could be, and the spectrum is that
+ * of `mean`. `cap_mm_h` 0 for none. */
 SQUALL_MUST_USE squall_status suite_sums_add(suite_sums *sums, const squall_field *mean,
                                              const squall_field *const *members, size_t count,
-                                             const squall_field *observation, const uint8_t *mask,
-                                             double cap_mm_h, squall_error *err);
+                                             bool quantiles, const squall_field *observation,
+                                             const uint8_t *mask, double cap_mm_h,
+                                             squall_error *err);
 
 /* --- cli_suite_score.c --- */
 

@@ -133,7 +133,7 @@ static squall_status add_structure(suite_sums *sums, const squall_field *mean,
 }
 
 squall_status suite_sums_add(suite_sums *sums, const squall_field *mean,
-                             const squall_field *const *members, size_t count,
+                             const squall_field *const *members, size_t count, bool quantiles,
                              const squall_field *observation, const uint8_t *mask, double cap_mm_h,
                              squall_error *err)
 {
@@ -151,5 +151,6 @@ squall_status suite_sums_add(suite_sums *sums, const squall_field *mean,
     if (count > 1) {
         SQ_TRY(add_ranks(sums, members, count, observation, mask, err));
     }
-    return add_structure(sums, mean, members[0], observation, mask, cap_mm_h, err);
+    return add_structure(sums, mean, quantiles ? mean : members[0], observation, mask, cap_mm_h,
+                         err);
 }

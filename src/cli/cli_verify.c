@@ -281,7 +281,8 @@ static int run(int argc, char **argv)
         {.name = "methods",
          .argument = "NAME,...",
          .text = &want.methods,
-         .help = "suite: beside extrapolation and engines (default persistence,sprog,steps)"},
+         .help = "suite: beside extrapolation and engines (default persistence,sprog,steps); "
+                 "blend: with each"},
         {.name = "members",
          .argument = "N",
          .number = &want.members,

@@ -26,7 +26,7 @@ def mistakes(folder):
         (good + "radar = radar\n", "7: [region nl] radar: is given twice"),
         (good + "engines = best\n", "5: [region nl] engines: there is no section [engine best]"),
         (good + "sources = msg\n", "there is no section [source msg]"),
-        (good + "method = magic\n", "'magic' is none of: auto model extrapolation persistence sprog steps"),
+        (good + "method = magic\n", "'magic' is none of: auto model extrapolation persistence sprog steps blend"),
         (good + "leads_min = 10,5\n", "leads_min: whole minutes from 1 to 360, ascending"),
         (good + "window = 1,2,3\n", "window: must be COL,ROW,WIDTH,HEIGHT"),
         (good + "grid_proj = +proj=longlat\n", "grid_proj: needs grid_width"),

@@ -148,7 +148,7 @@ static const sq_config_row region_rows[] = {
     TEXT(region, engines, "", "",
          "engines, the best first, with commas; where one fails the next is tried, then "
          "extrapolation, then persistence"),
-    WORD(region, method, "auto model extrapolation persistence sprog steps", "auto",
+    WORD(region, method, "auto model extrapolation persistence sprog steps blend", "auto",
          "the best method to use; `auto` is the engines, or without one extrapolation"),
     TEXT(region, window, "", "cells",
          "part of the source's grid, `COL,ROW,WIDTH,HEIGHT`; empty: all of it"),

@@ -120,13 +120,14 @@ squall_status sq_run_model(sq_run *run, sq_model *model, squall_method method,
 static bool run_engine(sq_run *run, size_t engine)
 {
     sq_model *const models[2] = {run->world->models[engine], run->world->candidates[engine]};
+    const bool blend = sq_method_find(run->region->config.method) == SQUALL_METHOD_BLEND;
+    const squall_method method = blend ? SQUALL_METHOD_BLEND : SQUALL_METHOD_MODEL;
     for (int v = sq_run_choose(run, engine); v >= 0; v--) {
         squall_error problem = {.code = SQUALL_OK};
         const double start_s = sq_clock_s();
         squall_forecast_destroy(&run->forecast);
-        const squall_status status =
-            sq_run_model(run, models[v], SQUALL_METHOD_MODEL, &run->forecast, &problem);
-        const bool made = status == SQUALL_OK && run->forecast->method == SQUALL_METHOD_MODEL;
+        const squall_status status = sq_run_model(run, models[v], method, &run->forecast, &problem);
+        const bool made = status == SQUALL_OK && run->forecast->method == method;
         sq_run_note(run, engine, v, made, sq_clock_s() - start_s,
                     status != SQUALL_OK ? problem.text : run->forecast->quality);
         if (made) {
@@ -145,7 +146,8 @@ static squall_status forecast(sq_run *run, squall_error *err)
 {
     char names[SQ_CONFIG_LIST][SQ_CONFIG_NAME];
     const squall_method method = sq_method_find(run->region->config.method);
-    const bool by_model = method == SQUALL_METHOD_AUTO || method == SQUALL_METHOD_MODEL;
+    const bool by_model = method == SQUALL_METHOD_AUTO || method == SQUALL_METHOD_MODEL ||
+                          method == SQUALL_METHOD_BLEND;
     const size_t count = by_model ? sq_config_split(run->region->config.engines, names) : 0;
     for (size_t k = 0; k < count && count != SIZE_MAX; k++) {
         for (size_t i = 0; i < run->world->config->engine_count; i++) {

@@ -60,6 +60,14 @@ static inline size_t sq_scales_nearest(const sq_scales *scales, int32_t lead_s)
     return (size_t)((lead_s + scales->step_s / 2) / scales->step_s);
 }
 
+/** An ensemble's fields, all without coverage yet; what was made is in `*out` on failure, too.
+ * @param keep    whether members' fields are wanted
+ * @param source  "steps", ... */
+SQUALL_MUST_USE squall_status sq_ensemble_make(const squall_field *newest, const int32_t *leads_s,
+                                               size_t lead_count, size_t members, bool keep,
+                                               const char *source, squall_ensemble **out,
+                                               squall_error *err);
+
 /* --- each member on its own way: ensemble_carry.c --- */
 
 enum { SQ_NODE_CELLS = 8 }; /* the way is followed for every eighth cell, and even between */

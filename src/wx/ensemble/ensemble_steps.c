@@ -56,38 +56,38 @@ void squall_ensemble_destroy(squall_ensemble **ensemble)
     *ensemble = NULL;
 }
 
-/* Fields of the result, all without coverage yet. */
-static squall_status make_result(steps *s, const int32_t *leads_s, size_t lead_count, bool keep,
-                                 squall_error *err)
+squall_status sq_ensemble_make(const squall_field *newest, const int32_t *leads_s,
+                               size_t lead_count, size_t members, bool keep, const char *source,
+                               squall_ensemble **out, squall_error *err)
 {
     squall_ensemble *e = sq_alloc(1, sizeof *e);
-    s->out = e;
+    *out = e;
     if (e != NULL) {
-        e->members = s->members;
+        e->members = members;
         e->leads = lead_count;
         memcpy(e->thresholds_mm_h, thresholds, sizeof thresholds);
         e->mean = sq_alloc(lead_count, sizeof(squall_field *));
         e->probabilities =
             sq_alloc(lead_count * SQUALL_ENSEMBLE_THRESHOLDS, sizeof(squall_field *));
-        e->fields = keep ? sq_alloc(lead_count * s->members, sizeof(squall_field *)) : NULL;
+        e->fields = keep ? sq_alloc(lead_count * members, sizeof(squall_field *)) : NULL;
     }
     if (e == NULL || e->mean == NULL || e->probabilities == NULL || (keep && e->fields == NULL)) {
-        return sq_fail(err, SQUALL_E_MEMORY, "STEPS", "no memory for %zu lead times", lead_count);
+        return sq_fail(err, SQUALL_E_MEMORY, source, "no memory for %zu lead times", lead_count);
     }
-    const size_t each = 1 + SQUALL_ENSEMBLE_THRESHOLDS + (keep ? s->members : 0);
+    const size_t each = 1 + SQUALL_ENSEMBLE_THRESHOLDS + (keep ? members : 0);
     for (size_t i = 0; i < lead_count * each; i++) {
         const size_t lead = i / each, which = i % each;
         squall_field **field =
             which == 0 ? &e->mean[lead]
             : which <= SQUALL_ENSEMBLE_THRESHOLDS
                 ? &e->probabilities[lead * SQUALL_ENSEMBLE_THRESHOLDS + which - 1]
-                : &e->fields[lead * s->members + which - 1 - SQUALL_ENSEMBLE_THRESHOLDS];
-        SQ_TRY(squall_field_create(&s->scales.newest->grid, field, err));
-        (*field)->valid_time = s->scales.newest->valid_time + leads_s[lead];
+                : &e->fields[lead * members + which - 1 - SQUALL_ENSEMBLE_THRESHOLDS];
+        SQ_TRY(squall_field_create(&newest->grid, field, err));
+        (*field)->valid_time = newest->valid_time + leads_s[lead];
         if (which >= 1 && which <= SQUALL_ENSEMBLE_THRESHOLDS) {
             squall_field_set_quantity(*field, SQUALL_OTHER, "probability", "1");
         }
-        snprintf((*field)->source, sizeof(*field)->source, "squall steps");
+        snprintf((*field)->source, sizeof(*field)->source, "squall %s", source);
     }
     return SQUALL_OK;
 }
@@ -286,7 +286,8 @@ squall_status squall_steps_run(const squall_field *const *frames, size_t count,
     SQ_TRY_GOTO(sq_ways_make(motion, s.members, s.scales.options.perturb_motion != 0,
                              s.scales.options.seed, &s.ways, err));
     SQ_TRY_GOTO(make_members(&s, err));
-    SQ_TRY_GOTO(make_result(&s, leads_s, lead_count, s.scales.options.keep_members != 0, err));
+    SQ_TRY_GOTO(sq_ensemble_make(s.scales.newest, leads_s, lead_count, s.members,
+                                 s.scales.options.keep_members != 0, "steps", &s.out, err));
     run(&s, leads_s, lead_count);
     *out = s.out;
     s.out = NULL;

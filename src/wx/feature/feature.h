@@ -10,8 +10,9 @@
 
 #include "base/base.h"
 
-#define SQ_RECIPE_CHANNELS 256 /* at most, in and out */
-#define SQ_RECIPE_NAME     48
+#define SQ_RECIPE_CHANNELS   256 /* at most, in and out */
+#define SQ_RECIPE_THRESHOLDS 16
+#define SQ_RECIPE_NAME       48
 
 /* How a value becomes a number the network likes, and back. */
 typedef enum sq_curve { SQ_CURVE_LINEAR = 1, SQ_CURVE_LOG = 2, SQ_CURVE_DBR = 3 } sq_curve;
@@ -57,11 +58,28 @@ struct squall_recipe {
     size_t transform_count, channel_count, lead_count;
     size_t input_channels; /* of the tensor */
     int output_transform;
+    bool matched;           /* outputs get the newest frame's values, in their own order */
+    size_t threshold_count; /* 0: no probabilities */
+    float thresholds_mm_h[SQ_RECIPE_THRESHOLDS]; /* ascending */
 };
 
 /** A value in the source's unit to the network's number. */
 float sq_transform_forward(const sq_transform *transform, float value);
 /** And back; 0 below `dry_below`. */
 float sq_transform_inverse(const sq_transform *transform, float number);
+
+/* --- feature_tensor.c --- */
+
+/** Whether `tensor` has data, and type and shape of `wanted`. */
+SQUALL_MUST_USE squall_status sq_feature_check_tensor(const squall_tensor *tensor,
+                                                      const squall_tensor *wanted, const char *name,
+                                                      squall_error *err);
+/** Whether the recipe cannot do without a motion field, and whether `motion` fits the grid. */
+SQUALL_MUST_USE squall_status sq_feature_check_motion(const squall_recipe *recipe,
+                                                      const squall_motion *motion,
+                                                      const squall_grid *grid, squall_error *err);
+/** The frame nearest to `time`; a tie goes to the older one, which has certainly been there. NULL
+ * when the source is empty. */
+const squall_field *sq_feature_nearest(const squall_source *source, int64_t time);
 
 #endif /* SQ_WX_FEATURE_FEATURE_H */

@@ -188,10 +188,39 @@ static squall_status parse_channel(squall_recipe *recipe, size_t index, json_t *
     return SQUALL_OK;
 }
 
+/* The rates whose probabilities the network gives, if any. */
+static squall_status parse_thresholds(squall_recipe *recipe, json_t *list, const spot *at)
+{
+    const size_t count = json_array_size(list);
+    if (list == NULL) {
+        return SQUALL_OK;
+    }
+    if (count == 0 || count > SQ_RECIPE_THRESHOLDS) {
+        return refuse(at, "'thresholds_mm_h' must be a list of 1 to %d rates",
+                      SQ_RECIPE_THRESHOLDS);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const double rate = json_number_value(json_array_get(list, i));
+        if (!json_is_number(json_array_get(list, i)) || !(rate > 0.0 && rate <= 1000.0) ||
+            (i > 0 && (float)rate <= recipe->thresholds_mm_h[i - 1])) {
+            return refuse(at, "'thresholds_mm_h' must ascend, above 0 and up to 1000 mm/h");
+        }
+        recipe->thresholds_mm_h[i] = (float)rate;
+    }
+    recipe->threshold_count = count;
+    return SQUALL_OK;
+}
+
 static squall_status parse_outputs(squall_recipe *recipe, json_t *object, spot *at)
 {
     snprintf(at->path, sizeof at->path, "outputs");
-    SQ_TRY(check_keys(object, " leads_s transform ", at));
+    SQ_TRY(check_keys(object, " leads_s transform matched thresholds_mm_h ", at));
+    json_t *matched = json_object_get(object, "matched");
+    if (matched != NULL && !json_is_boolean(matched)) {
+        return refuse(at, "'matched' is true or false");
+    }
+    recipe->matched = json_is_true(matched);
+    SQ_TRY(parse_thresholds(recipe, json_object_get(object, "thresholds_mm_h"), at));
     json_t *leads = json_object_get(object, "leads_s");
     const size_t count = json_array_size(leads);
     if (count == 0 || count > SQ_RECIPE_CHANNELS) {
@@ -281,9 +310,10 @@ static squall_status parse_root(squall_recipe *recipe, json_t *root, spot *at)
     SQ_TRY(parse_transforms(recipe, json_object_get(root, "transforms"), at));
     SQ_TRY(parse_inputs(recipe, json_object_get(root, "inputs"), at));
     SQ_TRY(parse_outputs(recipe, json_object_get(root, "outputs"), at));
-    if (recipe->input_channels > SQ_RECIPE_CHANNELS) {
-        return sq_fail(at->err, SQUALL_E_LIMIT, at->name, "%zu channels; at most %d",
-                       recipe->input_channels, SQ_RECIPE_CHANNELS);
+    const size_t outputs = recipe->lead_count * (1 + recipe->threshold_count);
+    if (recipe->input_channels > SQ_RECIPE_CHANNELS || outputs > SQ_RECIPE_CHANNELS) {
+        return sq_fail(at->err, SQUALL_E_LIMIT, at->name, "%zu channels in, %zu out; at most %d",
+                       recipe->input_channels, outputs, SQ_RECIPE_CHANNELS);
     }
     return SQUALL_OK;
 }
@@ -345,6 +375,11 @@ size_t squall_recipe_output_channels(const squall_recipe *recipe)
     return recipe->lead_count;
 }
 
+bool squall_recipe_has_chances(const squall_recipe *recipe)
+{
+    return recipe->threshold_count > 0;
+}
+
 int32_t squall_recipe_lead_s(const squall_recipe *recipe, size_t index)
 {
     return index < recipe->lead_count ? recipe->leads_s[index] : 0;
@@ -392,5 +427,5 @@ void squall_recipe_input_shape(const squall_recipe *recipe, size_t height, size_
 void squall_recipe_output_shape(const squall_recipe *recipe, size_t height, size_t width,
                                 squall_tensor *out)
 {
-    shape(recipe, recipe->lead_count, height, width, out);
+    shape(recipe, recipe->lead_count * (1 + recipe->threshold_count), height, width, out);
 }

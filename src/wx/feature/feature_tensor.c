@@ -1,4 +1,4 @@
-/* wx/feature/feature_tensor.c - observations into the input tensor, output tensor into fields. */
+/* wx/feature/feature_tensor.c - observations into the input tensor. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@ typedef struct maker {
     squall_error *err;
 } maker;
 
-static squall_status check_tensor(const squall_tensor *tensor, const squall_tensor *wanted,
-                                  const char *name, squall_error *err)
+squall_status sq_feature_check_tensor(const squall_tensor *tensor, const squall_tensor *wanted,
+                                      const char *name, squall_error *err)
 {
     bool same = tensor != NULL && tensor->data != NULL && tensor->dtype == wanted->dtype &&
                 tensor->layout == wanted->layout && tensor->rank == wanted->rank;
@@ -50,9 +50,7 @@ static const squall_source *find_source(const squall_source *sources, size_t cou
     return NULL;
 }
 
-/* The frame nearest to `time`; a tie goes to the older one, which has certainly been there. NULL
- * when the source is empty. */
-static const squall_field *nearest_frame(const squall_source *source, int64_t time)
+const squall_field *sq_feature_nearest(const squall_source *source, int64_t time)
 {
     const squall_field *best = NULL;
     for (size_t i = 0; source != NULL && i < source->count; i++) {
@@ -115,7 +113,7 @@ static squall_status find_field(maker *m, const sq_channel *channel, const squal
     const int64_t time = m->issue_time + channel->time_s;
     const squall_field *frame =
         channel->fixed ? (source != NULL && source->count > 0 ? source->frames[0] : NULL)
-                       : nearest_frame(source, time);
+                       : sq_feature_nearest(source, time);
     *out = NULL;
     m->quality.wanted++;
     if (frame == NULL) {
@@ -226,9 +224,8 @@ static squall_status make_channels(maker *m, const squall_source *sources, size_
     return SQUALL_OK;
 }
 
-/* Whether the recipe cannot do without a motion field, and whether `motion` fits the grid. */
-static squall_status check_motion(const squall_recipe *recipe, const squall_motion *motion,
-                                  const squall_grid *grid, squall_error *err)
+squall_status sq_feature_check_motion(const squall_recipe *recipe, const squall_motion *motion,
+                                      const squall_grid *grid, squall_error *err)
 {
     bool needed = recipe->moving;
     for (size_t i = 0; i < recipe->channel_count; i++) {
@@ -257,17 +254,17 @@ squall_status squall_features_make(const squall_recipe *recipe, const squall_sou
         .recipe = recipe, .issue_time = issue_time, .motion = motion, .notes = notes, .err = err};
     /* The newest radar frame says the grid; without a radar, the first frame there is. */
     const squall_field *latest =
-        nearest_frame(find_source(sources, source_count, "radar"), issue_time);
+        sq_feature_nearest(find_source(sources, source_count, "radar"), issue_time);
     for (size_t i = 0; latest == NULL && i < source_count; i++) {
-        latest = nearest_frame(&sources[i], issue_time);
+        latest = sq_feature_nearest(&sources[i], issue_time);
     }
     if (latest == NULL) {
         return sq_fail(err, SQUALL_E_NO_DATA, recipe->name, "no frame of any source was given");
     }
     m.grid = &latest->grid;
     squall_recipe_input_shape(recipe, m.grid->height, m.grid->width, &wanted);
-    SQ_TRY(check_tensor(input, &wanted, "input tensor", err));
-    SQ_TRY(check_motion(recipe, motion, m.grid, err));
+    SQ_TRY(sq_feature_check_tensor(input, &wanted, "input tensor", err));
+    SQ_TRY(sq_feature_check_motion(recipe, motion, m.grid, err));
     m.padded_height = (size_t)wanted.dims[2];
     m.padded_width = (size_t)wanted.dims[3];
     if (recipe->moving) {
@@ -279,124 +276,5 @@ squall_status squall_features_make(const squall_recipe *recipe, const squall_sou
     }
 done:
     squall_field_destroy(&m.moved);
-    return status;
-}
-
-/* One plane of the output as a rain-rate field, covered where the newest frame is. */
-static void read_plane(const squall_recipe *recipe, const float *plane, size_t padded_width,
-                       const squall_field *latest, squall_field *out)
-{
-    const sq_transform *transform = &recipe->transforms[recipe->output_transform];
-    for (size_t y = 0; y < latest->grid.height; y++) {
-        for (size_t x = 0; x < latest->grid.width; x++) {
-            const size_t i = y * latest->grid.width + x;
-            if (latest->mask[i] == SQUALL_CELL_NO_COVERAGE) {
-                out->values[i] = NAN;
-                out->mask[i] = SQUALL_CELL_NO_COVERAGE;
-                continue;
-            }
-            out->values[i] = sq_transform_inverse(transform, plane[y * padded_width + x]);
-            out->mask[i] = out->values[i] > 0.0f ? SQUALL_CELL_VALUE : SQUALL_CELL_DRY;
-        }
-    }
-}
-
-squall_status squall_features_invert(const squall_recipe *recipe, const squall_tensor *output,
-                                     const squall_field *latest, int64_t issue_time,
-                                     const squall_motion *motion, squall_field *const *out,
-                                     squall_error *err)
-{
-    squall_status status = SQUALL_OK;
-    squall_tensor wanted;
-    squall_field *moving[SQ_RECIPE_CHANNELS] = {NULL};
-    squall_recipe_output_shape(recipe, latest->grid.height, latest->grid.width, &wanted);
-    SQ_TRY(check_tensor(output, &wanted, "output tensor", err));
-    SQ_TRY(check_motion(recipe, motion, &latest->grid, err));
-    const size_t plane = (size_t)(wanted.dims[2] * wanted.dims[3]);
-    for (size_t i = 0; i < recipe->lead_count; i++) {
-        if (!squall_grid_equal(&out[i]->grid, &latest->grid, 0.0)) {
-            status = sq_fail(err, SQUALL_E_SHAPE, "forecast field",
-                             "is on another grid than the newest frame");
-            goto done;
-        }
-        squall_field *field = out[i];
-        if (recipe->moving) {
-            SQ_TRY_GOTO(squall_field_create(&latest->grid, &moving[i], err));
-            field = moving[i];
-        }
-        squall_field_set_quantity(field, SQUALL_RAIN_RATE, NULL, NULL);
-        field->window_s = 0;
-        field->valid_time = recipe->moving ? issue_time : issue_time + recipe->leads_s[i];
-        read_plane(recipe, (const float *)output->data + i * plane, (size_t)wanted.dims[3], latest,
-                   field);
-    }
-    if (recipe->moving) {
-        SQ_TRY_GOTO(squall_advect_each((const squall_field *const *)moving, motion, recipe->leads_s,
-                                       recipe->lead_count, NULL, out, err));
-    }
-done:
-    for (size_t i = 0; i < recipe->lead_count; i++) {
-        squall_field_destroy(&moving[i]);
-    }
-    return status;
-}
-
-/* One lead's target and weight from the frame that was seen then, already in the right frame. */
-static void write_target(const squall_recipe *recipe, const squall_field *seen,
-                         const squall_field *latest, size_t padded_width, float *target,
-                         float *weight)
-{
-    const sq_transform *transform = &recipe->transforms[recipe->output_transform];
-    for (size_t y = 0; y < latest->grid.height; y++) {
-        for (size_t x = 0; x < latest->grid.width; x++) {
-            const size_t i = y * latest->grid.width + x, to = y * padded_width + x;
-            if (seen->mask[i] != SQUALL_CELL_NO_COVERAGE &&
-                latest->mask[i] != SQUALL_CELL_NO_COVERAGE) {
-                target[to] = sq_transform_forward(transform, seen->values[i]);
-                weight[to] = 1.0f;
-            }
-        }
-    }
-}
-
-squall_status squall_features_target(const squall_recipe *recipe, const squall_source *radar,
-                                     int64_t issue_time, const squall_motion *motion,
-                                     const squall_tensor *target, const squall_tensor *weight,
-                                     squall_error *err)
-{
-    squall_status status = SQUALL_OK;
-    squall_tensor wanted;
-    squall_field *moved = NULL;
-    const squall_field *latest = nearest_frame(radar, issue_time);
-    if (latest == NULL || llabs(latest->valid_time - issue_time) > recipe->tolerance_s) {
-        return sq_fail(err, SQUALL_E_NO_DATA, "radar", "no frame at the issue time");
-    }
-    squall_recipe_output_shape(recipe, latest->grid.height, latest->grid.width, &wanted);
-    SQ_TRY(check_tensor(target, &wanted, "target tensor", err));
-    SQ_TRY(check_tensor(weight, &wanted, "weight tensor", err));
-    SQ_TRY(check_motion(recipe, motion, &latest->grid, err));
-    const size_t plane = (size_t)(wanted.dims[2] * wanted.dims[3]);
-    const float nothing = sq_transform_forward(&recipe->transforms[recipe->output_transform], 0.0f);
-    if (recipe->moving) {
-        SQ_TRY(squall_field_create(&latest->grid, &moved, err));
-    }
-    for (size_t i = 0; i < recipe->lead_count; i++) {
-        const int64_t time = issue_time + recipe->leads_s[i];
-        float *to = (float *)target->data + i * plane, *known = (float *)weight->data + i * plane;
-        fill(to, plane, nothing);
-        fill(known, plane, 0.0f);
-        const squall_field *seen = nearest_frame(radar, time);
-        if (llabs(seen->valid_time - time) > recipe->tolerance_s || seen == latest) {
-            continue;
-        }
-        if (recipe->moving) {
-            SQ_TRY_GOTO(squall_advect(seen, motion, (int32_t)(issue_time - seen->valid_time), NULL,
-                                      moved, err));
-            seen = moved;
-        }
-        write_target(recipe, seen, latest, (size_t)wanted.dims[3], to, known);
-    }
-done:
-    squall_field_destroy(&moved);
     return status;
 }

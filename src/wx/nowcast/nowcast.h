@@ -34,4 +34,19 @@ SQUALL_MUST_USE squall_status sq_classic_run(squall_method method, const sq_fram
                                              const squall_ensemble_options *options,
                                              squall_forecast *forecast, squall_error *err);
 
+/** Make the engine's fields in `forecast` the blend of them and S-PROG's.
+ * @param motion  not NULL */
+SQUALL_MUST_USE squall_status sq_blend_run(const sq_frames *frames, const squall_motion *motion,
+                                           const squall_ensemble_options *options,
+                                           squall_forecast *forecast, squall_error *err);
+
+/** The ensemble of a network that gives probabilities: they, and quantiles for members.
+ * @param output  borrowed; as squall_recipe_output_shape() of a recipe with thresholds
+ * @param index   [lead_count]: which of the recipe's lead times each of `leads_s` is
+ * @param out     given; its means are fields without coverage */
+SQUALL_MUST_USE squall_status sq_chances_make(
+    const squall_recipe *recipe, const squall_tensor *output, const squall_field *latest,
+    const squall_motion *motion, const int32_t *leads_s, const size_t *index, size_t lead_count,
+    const squall_ensemble_options *options, squall_ensemble **out, squall_error *err);
+
 #endif /* SQ_WX_NOWCAST_NOWCAST_H */

@@ -7,7 +7,8 @@
 const char *squall_method_name(squall_method method)
 {
     static const char *const names[SQUALL_METHODS] = {"auto",  "persistence", "extrapolation",
-                                                      "model", "sprog",       "steps"};
+                                                      "model", "sprog",       "steps",
+                                                      "blend"};
     return (unsigned)method < SQUALL_METHODS ? names[method] : "unknown";
 }
 

@@ -50,8 +50,10 @@ static squall_status check_network(squall_engine *engine, const squall_recipe *r
         const char *name;
         SQ_TRY(squall_engine_input(engine, p, 0, &name, &in, err));
         SQ_TRY(squall_engine_output(engine, p, 0, &name, &out, err));
+        squall_tensor wanted;
         const int64_t channels_in = (int64_t)squall_recipe_input_channels(recipe);
-        const int64_t channels_out = (int64_t)squall_recipe_output_channels(recipe);
+        squall_recipe_output_shape(recipe, 1, 1, &wanted);
+        const int64_t channels_out = wanted.dims[1];
         if (in.rank != 4 || out.rank != 4 || in.dtype != SQUALL_F32 || out.dtype != SQUALL_F32 ||
             in.dims[1] != channels_in || out.dims[1] != channels_out || in.dims[2] != out.dims[2] ||
             in.dims[3] != out.dims[3]) {
@@ -307,6 +309,19 @@ done:
     return status;
 }
 
+/* Its probabilities, whose means are the fields themselves. */
+static squall_status take_chances(run *r, const size_t *index)
+{
+    squall_forecast *f = r->forecast;
+    SQ_TRY(sq_chances_make(r->nowcaster->recipe, &r->nowcaster->output, r->frames.latest, r->motion,
+                           f->leads_s, index, f->count, &r->nowcaster->ensemble, &f->ensemble,
+                           r->err));
+    for (size_t i = 0; i < f->count; i++) {
+        squall_field_destroy(&f->ensemble->mean[i]);
+    }
+    return SQUALL_OK;
+}
+
 /* The radar frames that may be used, and the other sources as they are. */
 static squall_status run_engine(run *r, const size_t *index)
 {
@@ -327,6 +342,9 @@ static squall_status run_engine(run *r, const size_t *index)
     SQ_TRY(squall_context_run(n->context, &n->input, 1, &n->output, 1, r->err));
     const double ran = sq_clock_s();
     SQ_TRY(take_output(r, index));
+    if (squall_recipe_has_chances(n->recipe)) {
+        SQ_TRY(take_chances(r, index));
+    }
     r->forecast->features_s = made - start;
     r->forecast->engine_s = ran - made;
     r->forecast->fields_s = sq_clock_s() - ran;
@@ -380,10 +398,11 @@ static void describe_quality(run *r, squall_method wanted)
     squall_forecast *f = r->forecast;
     const size_t seen = r->motion_frames > 0 ? r->motion_frames : 1;
     f->quality_index = 1.0;
-    if (f->method == SQUALL_METHOD_MODEL && r->features.wanted > 0) {
+    const bool model = f->method == SQUALL_METHOD_MODEL || f->method == SQUALL_METHOD_BLEND;
+    if (model && r->features.wanted > 0) {
         f->quality_index = ((double)r->features.exact + 0.5 * (double)r->features.replaced) /
                            (double)r->features.wanted;
-    } else if (f->method != SQUALL_METHOD_PERSISTENCE && f->method != SQUALL_METHOD_MODEL) {
+    } else if (f->method != SQUALL_METHOD_PERSISTENCE && !model) {
         f->quality_index = seen >= 3 ? 1.0 : (double)seen / 3.0;
     }
     const bool lower = f->method < wanted;
@@ -397,7 +416,7 @@ static void describe_quality(run *r, squall_method wanted)
         used += (size_t)snprintf(f->quality, sizeof f->quality, "%s in place of %s; ",
                                  squall_method_name(f->method), squall_method_name(wanted));
     }
-    if (f->method == SQUALL_METHOD_MODEL) {
+    if (model) {
         snprintf(f->quality + used, sizeof f->quality - used,
                  "%zu of %zu observations at their time, %zu replaced, %zu absent",
                  r->features.exact, r->features.wanted, r->features.replaced, r->features.absent);
@@ -449,14 +468,21 @@ static squall_status make_fields(run *r, squall_method method)
         sq_note(r->notes, "radar", "only one frame in the last %d minutes: no motion can be found",
                 SQ_MOTION_LONGER_SPAN_S / 60);
     }
-    if (method == SQUALL_METHOD_MODEL) {
+    if (method == SQUALL_METHOD_MODEL || method == SQUALL_METHOD_BLEND) {
         SQ_TRY(try_model(r, &done));
         f->method = SQUALL_METHOD_MODEL;
+    }
+    if (done && method == SQUALL_METHOD_BLEND && r->motion != NULL) {
+        const double began = sq_clock_s();
+        SQ_TRY(sq_blend_run(&r->frames, r->motion, &r->nowcaster->ensemble, f, r->err));
+        f->method = SQUALL_METHOD_BLEND;
+        f->fields_s += sq_clock_s() - began;
     }
     if (!done) {
         const double began = sq_clock_s();
         f->method = r->motion == NULL               ? SQUALL_METHOD_PERSISTENCE
                     : method == SQUALL_METHOD_MODEL ? SQUALL_METHOD_EXTRAPOLATION
+                    : method == SQUALL_METHOD_BLEND ? SQUALL_METHOD_SPROG
                                                     : method;
         SQ_TRY(
             sq_classic_run(f->method, &r->frames, r->motion, &r->nowcaster->ensemble, f, r->err));

@@ -90,6 +90,10 @@ static void test_recipe_refuses(void **state)
         {"[300,600]", "[]", "test:outputs", SQUALL_E_FORMAT},
         {"[300,600],\"transform\":\"rain\"", "[300,600],\"transform\":\"rani\"", "test:outputs",
          SQUALL_E_FORMAT},
+        {"[300,600]", "[300,600],\"matched\":1", "test:outputs", SQUALL_E_FORMAT},
+        {"[300,600]", "[300,600],\"thresholds_mm_h\":[]", "test:outputs", SQUALL_E_FORMAT},
+        {"[300,600]", "[300,600],\"thresholds_mm_h\":[1,1]", "test:outputs", SQUALL_E_FORMAT},
+        {"[300,600]", "[300,600],\"thresholds_mm_h\":[0]", "test:outputs", SQUALL_E_FORMAT},
         {"}", "", "test", SQUALL_E_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -285,6 +289,65 @@ static void test_fixed_frame(void **state)
     free(text);
 }
 
+/* A matched output has the newest frame's rain, in the order of the network's values; where that is
+ * equal, NaN or nothing, it shares what is left or is dry. */
+static void test_matched(void **state)
+{
+    (void)state;
+    static const char form[] =
+        "{\"squall_recipe\":1,\"name\":\"test\",\"tolerance_s\":60,\"transforms\":{\"rain\":{"
+        "\"curve\":"
+        "\"log\",\"epsilon\":0.1,\"max\":50,\"dry_below\":0.05}},\"inputs\":[{\"time_s\":0}],"
+        "\"outputs\":{\"leads_s\":[300],\"matched\":true}}";
+    squall_recipe *recipe = parse(form);
+    squall_error err = {.code = SQUALL_OK};
+    squall_field *latest = make_frame(ISSUE, 10), *out = NULL;
+    squall_tensor shape;
+    const size_t cells = (size_t)33 * 20;
+    size_t wet = 0;
+    for (size_t i = 0; i < cells; i++) {
+        if (latest->values[i] > 0.0f) { /* all different; two beyond what the transform takes */
+            latest->values[i] = wet < 2 ? 200.0f : 1.0f + 0.01f * (float)wet;
+            wet++;
+        }
+    }
+    assert_true(wet > 8);
+    squall_recipe_output_shape(recipe, 20, 33, &shape);
+    squall_tensor output = make_tensor(&shape);
+    float *const y = output.data;
+    size_t seen = 0;
+    for (size_t i = 0; i < cells; i++) {
+        const bool covered = latest->mask[i] != SQUALL_CELL_NO_COVERAGE;
+        y[i] = covered && seen < wet ? 3.0f - 0.01f * (float)seen : 0.0f;
+        seen += covered ? 1 : 0;
+    }
+    y[cells - 40] = NAN;
+    assert_int_equal(squall_field_create(&latest->grid, &out, &err), SQUALL_OK);
+    assert_int_equal(squall_features_invert(recipe, &output, latest, ISSUE, NULL, &out, &err),
+                     SQUALL_OK);
+    seen = 0;
+    float previous = INFINITY;
+    for (size_t i = 0; i < cells; i++) {
+        if (latest->mask[i] == SQUALL_CELL_NO_COVERAGE) {
+            assert_int_equal(out->mask[i], SQUALL_CELL_NO_COVERAGE);
+            continue;
+        }
+        if (seen++ < wet) {
+            assert_true(out->values[i] <= previous && out->values[i] >= 1.0f);
+            previous = out->values[i];
+        } else {
+            assert_true(out->values[i] == 0.0f && out->mask[i] == SQUALL_CELL_DRY);
+        }
+        if (seen <= 1) {
+            assert_float_equal(out->values[i], 50.0, 1e-3); /* cut as the transform says */
+        }
+    }
+    squall_field_destroy(&latest);
+    squall_field_destroy(&out);
+    sq_free(output.data);
+    squall_recipe_destroy(&recipe);
+}
+
 /* In the moving frame the rain of ten minutes ago lies where today's is; a network that changes
  * nothing makes an extrapolation, and the target of rain that only moves is the input. */
 static void test_moving_frame(void **state)
@@ -376,7 +439,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recipe_reads),          cmocka_unit_test(test_recipe_refuses),
         cmocka_unit_test(test_recipe_without_memory), cmocka_unit_test(test_transforms),
-        cmocka_unit_test(test_fixed_frame),           cmocka_unit_test(test_moving_frame),
+        cmocka_unit_test(test_fixed_frame),           cmocka_unit_test(test_matched),
+        cmocka_unit_test(test_moving_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,13 +112,53 @@ static void test_options_refused(void **state)
     squall_nowcaster_destroy(&nowcaster);
 }
 
+/* Rain where engine and S-PROG have most of it, and just the engine's values, in another order. */
+static void test_blend(void **state)
+{
+    (void)state;
+    frames f = make_frames(4, 300);
+    test_engine made = make_engine(RECIPE_FIXED, 2, 48, 64);
+    squall_nowcaster *nowcaster = make_nowcaster(made.engine);
+    squall_forecast *model = forecast(nowcaster, &f, SQUALL_METHOD_MODEL, NULL);
+    squall_forecast *blend = forecast(nowcaster, &f, SQUALL_METHOD_BLEND, NULL);
+    assert_int_equal(model->method, SQUALL_METHOD_MODEL);
+    assert_int_equal(blend->method, SQUALL_METHOD_BLEND);
+    assert_string_equal(blend->fields[0]->source, "squall blend");
+    assert_true(blend->quality_index == 1.0);
+    double model_sum = 0, blend_sum = 0;
+    size_t moved = 0;
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++) {
+        assert_int_equal(model->fields[1]->mask[i] == SQUALL_CELL_NO_COVERAGE,
+                         blend->fields[1]->mask[i] == SQUALL_CELL_NO_COVERAGE);
+        if (model->fields[1]->mask[i] != SQUALL_CELL_NO_COVERAGE) {
+            model_sum += (double)model->fields[1]->values[i];
+            blend_sum += (double)blend->fields[1]->values[i];
+            moved += model->fields[1]->values[i] != blend->fields[1]->values[i];
+        }
+    }
+    assert_true(moved > 100);
+    assert_true(fabs(blend_sum / model_sum - 1.0) < 0.02);
+    squall_forecast_destroy(&model);
+    squall_forecast_destroy(&blend);
+    squall_nowcaster_destroy(&nowcaster);
+    free_engine(&made);
+
+    /* Without an engine it is S-PROG, and less than what was asked for. */
+    nowcaster = make_nowcaster(NULL);
+    blend = forecast(nowcaster, &f, SQUALL_METHOD_BLEND, NULL);
+    assert_int_equal(blend->method, SQUALL_METHOD_SPROG);
+    assert_true(blend->quality_index == 0.5);
+    squall_forecast_destroy(&blend);
+    squall_nowcaster_destroy(&nowcaster);
+    free_frames(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_dry_frames),
-        cmocka_unit_test(test_one_frame),
-        cmocka_unit_test(test_options_refused),
+        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_dry_frames),
+        cmocka_unit_test(test_one_frame), cmocka_unit_test(test_options_refused),
+        cmocka_unit_test(test_blend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
