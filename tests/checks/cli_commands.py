@@ -46,7 +46,7 @@ def info():
 def engines(engine):
     shown = squall("inspect", "--json", engine)
     what = shown.json()
-    check(what["recipe"]["name"] == "default-1", shown, "the recipe")
+    check(what["recipe"]["name"] == "default-2", shown, "the recipe")
     check(re.fullmatch("[0-9a-f]{64}", what["model_sha256"]), shown, "the model's hash")
     profile = what["profiles"][0]
     check(profile["inputs"][0]["shape"] == [1, 5, 128, 160], shown, "the input's shape")

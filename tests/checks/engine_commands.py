@@ -85,14 +85,14 @@ def inspection(engine, folder):
           "what lies in the arena")
     text = squall("inspect", "--layers", "--memory", engine)
     for word in ("made by ", "command ", "sha256 ", "device ", "signed by", "sections", "profile 0", "lower bound",
-                 "lost:", "offset", '"name":"default-1"'):
+                 "lost:", "offset", '"name":"default-2"'):
         check(word in text.out, text, f"no '{word}'")
     page = folder / "page.html"
     squall("inspect", "--html", page, engine)
     html = page.read_text()
     check(html.startswith("<!doctype html>") and html.endswith("</html>\n"), text, "the page is not whole")
     check(not re.search(r"https?://|\b(src|href)=|<script|@import|url\(", html), text, "the page needs something beside it")
-    for word in (what["model_sha256"], "Memory map", "lost", "default-1", "Sections"):
+    for word in (what["model_sha256"], "Memory map", "lost", "default-2", "Sections"):
         check(word in html, text, f"no '{word}' on the page")
     squall("inspect", "--html", folder / "no/where.html", engine, code=1, says="SQUALL_E_IO")
 

@@ -117,7 +117,7 @@ def choices(page):
     page.locator("#layer").select_option("both")
     until(page, "document.getElementById('time').max === '20'")
     text = page.locator("#region option:checked").inner_text()
-    expect("Netherlands" in text and "default-1" in text, f"the region says by what it is forecast: {text}", page)
+    expect("Netherlands" in text and "default-2" in text, f"the region says by what it is forecast: {text}", page)
 
 
 def place(page):

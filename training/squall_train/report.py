@@ -1,4 +1,5 @@
 """What a training came to: curves as a picture, numbers in Markdown."""
+import json
 import pathlib
 
 
@@ -7,12 +8,14 @@ def curves(history, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), constrained_layout=True)
-    steps = [h["step"] for h in history]
-    axes[0].plot(steps, [h["loss"] for h in history])
+    for phase in dict.fromkeys(h["phase"] for h in history):
+        mine = [h for h in history if h["phase"] == phase]
+        axes[0].plot([h["step"] for h in mine], [h["loss"] for h in mine], label=phase)
+        axes[1].plot([h["step"] for h in mine], [h["merit"] for h in mine], label=phase)
     axes[0].set(title="training loss (last batch)", xlabel="step")
-    axes[1].plot(steps, [h["merit"] for h in history])
+    axes[0].legend(fontsize=7)
     axes[1].axhline(0.0, color="grey", lw=0.8)
-    axes[1].set(title="validation: mean log gain over extrapolation", xlabel="step")
+    axes[1].set(title="left out: mean log gain over extrapolation", xlabel="step")
     for name, event in history[-1]["scores"].items():
         minutes = range(5, 5 * len(event["model"]["mae"]) + 1, 5)
         line, = axes[2].plot(minutes, event["model"]["csi"]["1.0"], label=name)
@@ -23,16 +26,26 @@ def curves(history, path):
     plt.close(figure)
 
 
-def write(folder, history, settings):
+def table(history):
+    """The last scores of each phase, in the moving frame, beside those of extrapolation."""
+    lines = ["| network | left out | lead | CSI 0.5 | CSI 1 | CSI 5 | FSS 1 | MAE | rain / seen | Brier 1 |", "|---|---|---|---|---|---|---|---|---|---|"]
+    for phase in dict.fromkeys(h["phase"] for h in history):
+        last = [h for h in history if h["phase"] == phase][-1]
+        for name, event in last["scores"].items():
+            for k in (2, 5, 11):
+                if k < len(event["model"]["mae"]) and event["model"]["mae"][k] == event["model"]["mae"][k]:  # NaN: no frames at that lead
+                    pair = lambda get: f"{get(event['model'])[k]:.3f} / {get(event['extrapolation'])[k]:.3f}"
+                    cells = [pair(lambda e: e["csi"]["0.5"]), pair(lambda e: e["csi"]["1.0"]), pair(lambda e: e["csi"]["5.0"]),
+                             pair(lambda e: e["fss"]["1.0"]), pair(lambda e: e["mae"]), pair(lambda e: e["bias"]), pair(lambda e: e["brier"]["1.0"])]
+                    lines.append(f"| {phase} | {name} | +{5 * (k + 1)} min | " + " | ".join(cells) + " |")
+    return lines
+
+
+def write(folder):
     folder = pathlib.Path(folder)
-    curves(history, folder / "curves.png")
-    best = max(history, key=lambda h: h["merit"])
-    lines = ["# Training report", "", f"Best step {best['step']} of {settings['steps']}, mean log gain {best['merit']:.4f}.", "",
-             "| event | lead | CSI 1 mm/h | extrapolation | FSS 1 mm/h | extrapolation | MAE | extrapolation |", "|---|---|---|---|---|---|---|---|"]
-    for name, event in best["scores"].items():
-        m, e = event["model"], event["extrapolation"]
-        for k in (2, 5, 8, 11):
-            if k < len(m["mae"]):
-                lines.append(f"| {name} | +{5 * (k + 1)} min | {m['csi']['1.0'][k]:.3f} | {e['csi']['1.0'][k]:.3f} | {m['fss'][k]:.3f} | "
-                             f"{e['fss'][k]:.3f} | {m['mae'][k]:.3f} | {e['mae'][k]:.3f} |")
-    (folder / "report.md").write_text("\n".join(lines) + "\n\n![curves](curves.png)\n")
+    trained = json.loads((folder / "history.json").read_text())
+    curves(trained["history"], folder / "curves.png")
+    last = trained["history"][-1]
+    text = ["# Training report", "", f"{last['phase']}: {last['step']} steps in {last['seconds']:.0f} s, mean log gain over extrapolation on what was "
+            f"left out {last['merit']:.4f}. Network / extrapolation, in the moving frame.", ""] + table(trained["history"])
+    (folder / "report.md").write_text("\n".join(text) + "\n\n![curves](curves.png)\n")
