@@ -317,16 +317,23 @@ static squall_status carry_out(suite *s, squall_error *err)
                          "--leads or a larger --tolerance");
 }
 
-/* The maps of STEPS, the one method with probabilities. */
+static bool has_chances(const suite_method *method)
+{
+    const squall_recipe *recipe = squall_nowcaster_recipe(method->nowcaster);
+    return method->method == SQUALL_METHOD_STEPS ||
+           (recipe != NULL && squall_recipe_has_chances(recipe));
+}
+
+/* The maps of the first method with probabilities: STEPS, or an engine that gives them. */
 static squall_status write_calibration(const suite *s, squall_error *err)
 {
     size_t method = 0;
-    while (method < s->method_count && s->methods[method].method != SQUALL_METHOD_STEPS) {
+    while (method < s->method_count && !has_chances(&s->methods[method])) {
         method++;
     }
     if (method == s->method_count) {
         return sq_fail(err, SQUALL_E_ARGUMENT, "--calibration-out",
-                       "steps is not among the --methods");
+                       "steps is not among the --methods, and no engine gives probabilities");
     }
     json_t *document = suite_calibration(s, method);
     char *text =

@@ -310,7 +310,7 @@ static int run(int argc, char **argv)
         {.name = "calibration-out",
          .argument = "FILE",
          .text = &want.calibration,
-         .help = "suite: write what calibrates the probabilities of steps"},
+         .help = "suite: write what calibrates the probabilities of steps, or else of an engine"},
         {.name = "html",
          .argument = "FILE",
          .text = &want.html,
