@@ -6,7 +6,8 @@ set(SQUALL_HEADER_MODULES
     "<hdf5.h=hdf5" "<netcdf.h=netcdf" "<eccodes.h=eccodes" "<tiffio.h=libtiff-4"
     "<libdeflate.h=libdeflate" "<proj.h=proj" "<sodium.h=libsodium"
     "<cairo=cairo" "<ft2build.h=freetype2" "<jansson.h=jansson"
-    "<microhttpd.h=libmicrohttpd" "<ini.h=inih" "<sqlite3.h=sqlite3")
+    "<microhttpd.h=libmicrohttpd" "<ini.h=inih" "<sqlite3.h=sqlite3"
+    "<mosquitto.h=libmosquitto" "<curl/=libcurl")
 
 # squall_rooms(): make the target sq_<room> (slashes as underscores) of every room that has a source.
 # Sets SQUALL_ROOMS to the target names, in the order of LAYERS.
@@ -15,7 +16,7 @@ macro(squall_rooms)
   file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/LAYERS layer_lines)
   set(SQUALL_ROOMS "")
   foreach(line IN LISTS layer_lines)
-    if(line MATCHES "^([a-z/]+):(.*)$")
+    if(line MATCHES "^([a-z0-9/]+):(.*)$")
       set(room ${CMAKE_MATCH_1})
       string(STRIP "${CMAKE_MATCH_2}" below)
       string(REGEX REPLACE " +" ";" below "${below}")

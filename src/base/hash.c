@@ -101,3 +101,27 @@ squall_status sq_random_bytes(void *out, size_t length, squall_error *err)
     randombytes_buf(out, length);
     return SQUALL_OK;
 }
+
+void sq_hash_sha512(const void *bytes, size_t size, unsigned char *out)
+{
+    static const unsigned char none[1];
+    crypto_hash_sha512(out, size > 0 ? bytes : none, size);
+}
+
+bool sq_base64_format(const unsigned char *bytes, size_t length, char *text, size_t size)
+{
+    if (size < sodium_base64_encoded_len(length, sodium_base64_VARIANT_ORIGINAL)) {
+        return false;
+    }
+    sodium_bin2base64(text, size, bytes, length, sodium_base64_VARIANT_ORIGINAL);
+    return true;
+}
+
+bool sq_base64_parse(const char *text, unsigned char *bytes, size_t room, size_t *length)
+{
+    const char *end = NULL;
+    const size_t given = strlen(text);
+    return sodium_base642bin(bytes, room, text, given, NULL, length, &end,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           end == text + given;
+}

@@ -18,6 +18,9 @@ void sq_hash(const void *bytes, size_t size, unsigned char *out);
 void sq_hash_many(const unsigned char *const *data, size_t count, size_t size,
                   unsigned char (*out)[SQ_HASH_BYTES]);
 
+/** SHA-512 of `size` bytes into `out`, 64 bytes. */
+void sq_hash_sha512(const void *bytes, size_t size, unsigned char *out);
+
 /** A hash in hexadecimal, SQ_HASH_TEXT bytes with the end; returns `text`. */
 char *sq_hash_format(const unsigned char *hash, char *text);
 
@@ -36,6 +39,12 @@ char *sq_hex_format(const unsigned char *bytes, size_t length, char *text);
 
 /** Read exactly `length` bytes of hexadecimal digits; false when `text` is anything else. */
 bool sq_hex_parse(const char *text, unsigned char *bytes, size_t length);
+
+/** Bytes in base64 with its padding; false when `size` bytes are too few. */
+bool sq_base64_format(const unsigned char *bytes, size_t length, char *text, size_t size);
+
+/** Read base64 with its padding into at most `room` bytes; false when `text` is anything else. */
+bool sq_base64_parse(const char *text, unsigned char *bytes, size_t room, size_t *length);
 
 /** Bytes that nobody can guess; SQUALL_E_IO when the system has none. */
 SQUALL_MUST_USE squall_status sq_random_bytes(void *out, size_t length, squall_error *err);

@@ -65,9 +65,27 @@ typedef struct sq_config_source {
     char quantity[SQ_CONFIG_NAME];
     char attribution[SQ_CONFIG_TEXT];
     bool push;
+    char broker[SQ_CONFIG_NAME]; /* notifications come from it */
+    char topics[SQ_CONFIG_TEXT]; /* filters with commas */
+    char hosts[SQ_CONFIG_TEXT];  /* that files may be fetched from */
+    bool require_hash;
+    int32_t download_s, download_mb;
     int32_t settle_ms, future_s;
     double zr_a, zr_b, max_rate_mm_h;
 } sq_config_source;
+
+/** [broker NAME]: a WIS2 broker (MQTT). */
+typedef struct sq_config_broker {
+    int32_t line;
+    char name[SQ_CONFIG_NAME];
+    char host[SQ_CONFIG_TEXT];
+    int32_t port;
+    bool tls;
+    char ca_file[SQ_CONFIG_TEXT];
+    char username[SQ_CONFIG_NAME], password_file[SQ_CONFIG_TEXT], client_id[SQ_CONFIG_NAME];
+    char publish[SQ_CONFIG_TEXT]; /* topic of announcements */
+    char metadata_id[SQ_CONFIG_TEXT];
+} sq_config_broker;
 
 /** [engine NAME] */
 typedef struct sq_config_engine {
@@ -133,12 +151,13 @@ typedef struct sq_config {
     sq_config_replay replay;
     sq_config_release release;
     sq_config_key *keys; /* owned, as all below */
+    sq_config_broker *brokers;
     sq_config_source *sources;
     sq_config_engine *engines;
     sq_config_region *regions;
     sq_config_location *locations;
     sq_config_trial *trials; /* [engine_count], or NULL */
-    size_t key_count, source_count, engine_count, region_count, location_count;
+    size_t key_count, broker_count, source_count, engine_count, region_count, location_count;
 } sq_config;
 
 /**
@@ -163,6 +182,7 @@ bool sq_config_make_trials(sq_config *config);
 /** Whether two sections say the same, wherever they stand. */
 bool sq_config_region_equal(const sq_config_region *a, const sq_config_region *b);
 bool sq_config_source_equal(const sq_config_source *a, const sq_config_source *b);
+bool sq_config_broker_equal(const sq_config_broker *a, const sq_config_broker *b);
 bool sq_config_engine_equal(const sq_config_engine *a, const sq_config_engine *b);
 
 /** Names of "a, b,c": at most SQ_CONFIG_LIST; returns how many, or SIZE_MAX when they are too many

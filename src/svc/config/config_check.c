@@ -63,6 +63,21 @@ bool sq_config_engine_equal(const sq_config_engine *a, const sq_config_engine *b
     return memcmp(a->name, b->name, sizeof *a - offsetof(sq_config_engine, name)) == 0;
 }
 
+bool sq_config_broker_equal(const sq_config_broker *a, const sq_config_broker *b)
+{
+    return memcmp(a->name, b->name, sizeof *a - offsetof(sq_config_broker, name)) == 0;
+}
+
+static bool has_broker(const sq_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->broker_count; i++) {
+        if (strcmp(config->brokers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool has_source(const sq_config *config, const char *name)
 {
     for (size_t i = 0; i < config->source_count; i++) {
@@ -153,9 +168,23 @@ static void check_source(const sq_config *config, const sq_config_source *source
 {
     char section[SQ_CONFIG_NAME + 16];
     snprintf(section, sizeof section, "source %s", source->name);
-    if (source->watch[0] == '\0' && source->replay[0] == '\0' && !source->push) {
+    char hosts[SQ_CONFIG_LIST][SQ_CONFIG_NAME];
+    if (source->watch[0] == '\0' && source->replay[0] == '\0' && !source->push &&
+        source->broker[0] == '\0') {
         sq_config_problem(problems, config, source->line, section, "",
-                          "has neither watch, replay nor push: nothing can arrive");
+                          "has neither watch, replay, push nor broker: nothing can arrive");
+    }
+    if (source->broker[0] != '\0' && !has_broker(config, source->broker)) {
+        sq_config_problem(problems, config, source->line, section, "broker",
+                          "there is no section of this name");
+    }
+    if ((source->broker[0] == '\0') != (source->topics[0] == '\0')) {
+        sq_config_problem(problems, config, source->line, section, "topics",
+                          "broker and topics need one another");
+    }
+    if (sq_config_split(source->hosts, hosts) == SIZE_MAX) {
+        sq_config_problem(problems, config, source->line, section, "hosts",
+                          "too many or too long names");
     }
     if (source->replay[0] != '\0' && source->watch[0] != '\0') {
         sq_config_problem(problems, config, source->line, section, "replay",
@@ -195,6 +224,21 @@ static void check_origin(const sq_config *config, const sq_config_engine *engine
     }
 }
 
+static void check_broker(const sq_config *config, const sq_config_broker *broker,
+                         squall_notes *problems)
+{
+    char section[SQ_CONFIG_NAME + 16];
+    snprintf(section, sizeof section, "broker %s", broker->name);
+    if (strpbrk(broker->publish, "+# ") != NULL) {
+        sq_config_problem(problems, config, broker->line, section, "publish",
+                          "is one topic: without +, # and spaces");
+    }
+    if (broker->publish[0] != '\0' && config->server.base_url[0] == '\0') {
+        sq_config_problem(problems, config, broker->line, section, "publish",
+                          "needs base_url in [server]: announcements say where products are");
+    }
+}
+
 void sq_config_check(const sq_config *config, squall_notes *problems)
 {
     unsigned char hash[32];
@@ -204,6 +248,9 @@ void sq_config_check(const sq_config *config, squall_notes *problems)
     }
     for (size_t i = 0; i < config->source_count; i++) {
         check_source(config, &config->sources[i], problems);
+    }
+    for (size_t i = 0; i < config->broker_count; i++) {
+        check_broker(config, &config->brokers[i], problems);
     }
     for (size_t i = 0; i < config->engine_count; i++) {
         check_engine(config, &config->engines[i], problems);

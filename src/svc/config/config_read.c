@@ -229,8 +229,8 @@ static void begin_section(reader *r, const char *name)
     }
     problem(
         r, "",
-        "no such section; there are server, limits, retention, replay, release, key NAME, source "
-        "NAME, engine NAME, region NAME, location NAME");
+        "no such section; there are server, limits, retention, replay, release, key NAME, broker "
+        "NAME, source NAME, engine NAME, region NAME, location NAME");
 }
 
 /* libinih tells of a section only when a key follows; a section without one counts, too. */
@@ -360,6 +360,7 @@ void sq_config_destroy(sq_config **config)
         return;
     }
     sq_free((*config)->keys);
+    sq_free((*config)->brokers);
     sq_free((*config)->sources);
     sq_free((*config)->engines);
     sq_free((*config)->regions);

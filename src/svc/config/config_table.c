@@ -109,6 +109,18 @@ static const sq_config_row source_rows[] = {
     TEXT(source, quantity, "", "",
          "dataset to take (`RATE`, `ACRR`, `DBZH`, ...); empty: the best for rain"),
     TEXT(source, attribution, "", "", "whose data it is, as the licence asks"),
+    TEXT(source, broker, "", "",
+         "`[broker NAME]` whose notifications (WIS2) say what files there are; each is fetched, "
+         "held against the hash of its message, and read"),
+    TEXT(source, topics, "", "",
+         "topics of those notifications, with commas; `+` and `#` as MQTT has them"),
+    TEXT(source, hosts, "", "",
+         "hosts that such files may be fetched from, with commas, without redirects to others; "
+         "empty: any"),
+    BOOL(source, require_hash, "no", "whether notifications without a hash are refused"),
+    INT(source, download_s, 1, 3600, "30", "s",
+        "a download that takes longer is ended; there are four attempts"),
+    INT(source, download_mb, 1, 4096, "64", "MB", "largest file that is fetched"),
     INT(source, settle_ms, 0, 600000, "500", "ms",
         "a file whose writer does not close it is read when its size has rested for so long, and "
         "again when it grew"),
@@ -117,6 +129,25 @@ static const sq_config_row source_rows[] = {
     REAL(source, zr_a, 1, 100000, "200", "", "Z = A R^B: A"),
     REAL(source, zr_b, 1, 10, "1.6", "", "Z = A R^B: B"),
     REAL(source, max_rate_mm_h, 0, 100000, "150", "mm/h", "rain rates are cut to this; 0: never"),
+};
+static const sq_config_row broker_rows[] = {
+    TEXT(broker, host, NULL, "", "name or address of the broker"),
+    INT(broker, port, 1, 65535, "1883", "", "its port; 8883 is usual with TLS"),
+    BOOL(broker, tls, "no",
+         "whether the connection is encrypted, and the broker's certificate checked"),
+    TEXT(broker, ca_file, "", "", "file of certificates to trust; empty: the system's"),
+    TEXT(broker, username, "", "", "who we are"),
+    TEXT(broker, password_file, "", "", "file whose first line is the password"),
+    TEXT(broker, client_id, "", "",
+         "name of our session: under one the broker keeps notifications while we are away; empty: "
+         "a new one each time"),
+    TEXT(broker, publish, "", "",
+         "topic under which each product is announced, `{region}` for the region's name, such as "
+         "`origin/a/wis2/CENTRE/data/core/weather/prediction/forecast/nowcasting/deterministic/"
+         "limited-area`; "
+         "needs `base_url`; empty: none"),
+    TEXT(broker, metadata_id, "", "",
+         "identifier of the metadata record of our products (`urn:wmo:md:...`)"),
 };
 static const sq_config_row engine_rows[] = {
     TEXT(engine, file, "", "", "engine file (`squall build`); either this or `model`"),
@@ -222,6 +253,9 @@ const sq_config_section sq_config_sections[] = {
     ONE(replay, "A finished sequence played as if it came now."),
     ONE(release, "Where new versions of engines come from, and how they come into service."),
     MANY(key, "A caller with a key. Keys themselves stand nowhere, only their hashes."),
+    MANY(broker, "A broker of WIS2 notifications (MQTT 3.1.1). While it is away it is tried again, "
+                 "first after a second, at last "
+                 "each minute; forecasts go on."),
     MANY(source, "Where files come from."),
     MANY(engine, "A compiled network."),
     MANY(region, "A region: one grid, one forecast each cycle."),

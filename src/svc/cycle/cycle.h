@@ -160,6 +160,8 @@ typedef struct sq_cycle_listener {
     void (*tried)(void *owner, const sq_trial *trial);
     /* A radar frame that forecasts are scored by. */
     void (*seen)(void *owner, const char *region, sq_layer *layer);
+    /* A product is on disk; may be NULL. */
+    void (*written)(void *owner, const sq_snapshot *snapshot, const char *path);
 } sq_cycle_listener;
 
 typedef struct sq_cycle sq_cycle;
@@ -193,8 +195,8 @@ sq_world *sq_cycle_world(sq_cycle *cycle);
 int64_t sq_cycle_now(const sq_cycle *cycle);
 /** Seconds of the service's clock in one of the wall's. */
 double sq_cycle_speed(const sq_cycle *cycle);
-/** A file of source `name` is there to be read. SQUALL_E_NO_DATA when there is no such source, or
- * it takes no pushed files; `*folder` (4096 bytes) is where pushed files of it go. */
+/** Where files that come over the network go: `*folder`, 4096 bytes. SQUALL_E_NO_DATA when there is
+ * no such source, or it takes none. */
 SQUALL_MUST_USE squall_status sq_cycle_inbox(sq_cycle *cycle, const char *source, char *folder,
                                              squall_error *err);
 void sq_cycle_push(sq_cycle *cycle, const char *source, const char *path);

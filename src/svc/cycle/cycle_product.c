@@ -111,8 +111,12 @@ static squall_status write_product(sq_cycle *cycle, const sq_job *job, squall_er
     if (status != SQUALL_OK) {
         return status;
     }
-    return sq_catalogue_forecast_end(cycle->catalogue, s->region, s->issue_time,
-                                     stat(path, &about) == 0 ? (int64_t)about.st_size : 1, err);
+    SQ_TRY(sq_catalogue_forecast_end(cycle->catalogue, s->region, s->issue_time,
+                                     stat(path, &about) == 0 ? (int64_t)about.st_size : 1, err));
+    if (cycle->listener.written != NULL) {
+        cycle->listener.written(cycle->listener.owner, s, path);
+    }
+    return SQUALL_OK;
 }
 
 void sq_cycle_product(sq_cycle *cycle, sq_job *job)

@@ -134,7 +134,7 @@ void sq_cycle_watch(sq_cycle *cycle, sq_world *world)
         if (feed->config.watch[0] != '\0' && feed->watch < 0) {
             feed->watch = add_watch(cycle, feed->config.watch);
         }
-        if (feed->config.push && feed->inbox[0] == '\0') {
+        if ((feed->config.push || feed->config.broker[0] != '\0') && feed->inbox[0] == '\0') {
             squall_error problem;
             snprintf(feed->inbox, sizeof feed->inbox, "%s/inbox/%s", world->config->server.data,
                      feed->config.name);

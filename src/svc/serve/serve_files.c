@@ -17,23 +17,47 @@ static bool is_file_name(const char *name)
     return good;
 }
 
-/* The source that {source} names: by its own name, or that of a region's radar. */
+/* The source that {source} names, by its own name or that of a region's radar; NULL when there is
+ * none, or it takes no pushed files. */
 static const char *source_of(const sq_serve_context *c, const char *name)
 {
-    for (size_t i = 0; i < c->world->config->source_count; i++) {
-        if (strcmp(c->world->config->sources[i].name, name) == 0) {
-            return name;
+    const sq_config *config = c->world->config;
+    const sq_region *region = sq_world_region(c->world, name);
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (strcmp(config->sources[i].name, name) == 0) {
+            return config->sources[i].push ? name : NULL;
         }
     }
-    const sq_region *region = sq_world_region(c->world, name);
-    return region != NULL ? sq_region_config(region)->radar : name;
+    for (size_t i = 0; region != NULL && i < config->source_count; i++) {
+        if (strcmp(config->sources[i].name, sq_region_config(region)->radar) == 0 &&
+            config->sources[i].push) {
+            return config->sources[i].name;
+        }
+    }
+    return NULL;
+}
+
+squall_status sq_serve_take_file(void *owner, const char *source, const char *name,
+                                 const void *bytes, size_t size, squall_error *err)
+{
+    const sq_serve *serve = owner;
+    unsigned char hash[16];
+    char folder[4096], path[4400], other[2 * sizeof hash + 1];
+    if (!is_file_name(name)) {
+        sq_hash_blake2b(name, strlen(name), hash, sizeof hash);
+        name = sq_hex_format(hash, sizeof hash, other);
+    }
+    SQ_TRY(sq_cycle_inbox(serve->cycle, source, folder, err));
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    SQ_TRY(sq_file_write(path, bytes, size, err));
+    sq_cycle_push(serve->cycle, source, path);
+    return SQUALL_OK;
 }
 
 void sq_serve_push(void *context, const sq_http_request *request, sq_http_response *response)
 {
     const sq_serve_context *c = context;
     squall_error problem = {.code = SQUALL_OK};
-    char folder[4096], path[4400];
     sq_json json = {0};
     const char *source = source_of(c, sq_http_capture_find(request, "source"));
     const char *name = sq_http_capture_find(request, "name");
@@ -49,16 +73,16 @@ void sq_serve_push(void *context, const sq_http_request *request, sq_http_respon
                            "a file of 1 byte to %d MB is taken", c->world->config->server.push_mb);
         return;
     }
-    if (sq_cycle_inbox(c->serve->cycle, source, folder, &problem) != SQUALL_OK) {
+    if (source == NULL) {
+        sq_http_give_error(response, 404, "there is no source '%.48s' that takes pushed files",
+                           sq_http_capture_find(request, "source"));
+        return;
+    }
+    if (sq_serve_take_file(c->serve, source, name, request->body, request->body_size, &problem) !=
+        SQUALL_OK) {
         sq_http_give_failure(response, &problem);
         return;
     }
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (sq_file_write(path, request->body, request->body_size, &problem) != SQUALL_OK) {
-        sq_http_give_failure(response, &problem);
-        return;
-    }
-    sq_cycle_push(c->serve->cycle, source, path);
     sq_json_object(&json, NULL);
     sq_json_text(&json, "source", source);
     sq_json_text(&json, "name", name);

@@ -105,6 +105,35 @@ static void on_missing(void *owner, const char *region, int64_t time)
     sq_json_free(&json);
 }
 
+/* A product is there: the brokers are told. */
+static void on_written(void *owner, const sq_snapshot *s, const char *path)
+{
+    const sq_serve *serve = owner;
+    squall_error problem = {.code = SQUALL_OK};
+    sq_mapping file;
+    char href[SQ_CONFIG_TEXT * 2];
+    if (sq_file_map(path, SQ_LIMIT_FILE_BYTES, &file, &problem) != SQUALL_OK) {
+        sq_log_failure(serve->log, SQ_LOG_WARNING, "announcement", &problem);
+        return;
+    }
+    snprintf(href, sizeof href, "/regions/%s/products/%s", s->region, sq_path_name(path));
+    const sq_wis2_product product = {.region = s->region,
+                                     .name = sq_path_name(path),
+                                     .href = href,
+                                     .type = SQ_TYPE_NETCDF,
+                                     .bytes = file.data,
+                                     .size = file.size,
+                                     .start = s->issue_time,
+                                     .end = s->issue_time +
+                                            (s->count > 0 ? s->leads_s[s->count - 1] : 0),
+                                     .west = s->place->west,
+                                     .south = s->place->south,
+                                     .east = s->place->east,
+                                     .north = s->place->north};
+    sq_wis2_announce(serve->wis2, &product);
+    sq_file_unmap(&file);
+}
+
 /* ---------------------------------------------------------------- start */
 
 static void add_metrics(sq_serve *serve)
@@ -215,15 +244,17 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     serve->tiles = sq_tiles_create();
     serve->basemaps = sq_basemaps_create();
     serve->infer = sq_infer_create(serve->metrics);
+    serve->wis2 = sq_wis2_create(serve->metrics, serve->log, sq_serve_take_file, serve);
     if (serve->log == NULL || serve->metrics == NULL || serve->hub == NULL ||
         serve->limiter == NULL || serve->tiles == NULL || serve->basemaps == NULL ||
-        serve->infer == NULL) {
+        serve->infer == NULL || serve->wis2 == NULL) {
         status = sq_fail(err, SQUALL_E_MEMORY, "service", "no memory");
         goto done;
     }
     add_metrics(serve);
     SQ_TRY_GOTO(open_catalogue(serve, config, err));
-    const sq_cycle_listener listener = {serve, on_published, on_missing, on_tried, on_seen};
+    const sq_cycle_listener listener = {serve,    on_published, on_missing,
+                                        on_tried, on_seen,      on_written};
     SQ_TRY_GOTO(sq_release_open(config, serve->metrics, serve->log, &serve->release, err));
     sq_config *given = config;
     config = NULL;
@@ -232,6 +263,9 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     SQ_TRY_GOTO(sq_release_begin(serve->release, serve->cycle, err));
     sq_world *world = sq_cycle_world(serve->cycle);
     status = listen_all(serve, world->config, err);
+    if (status == SQUALL_OK) {
+        sq_wis2_follow(serve->wis2, world->config);
+    }
     sq_world_drop(&world);
     if (status == SQUALL_OK) {
         *out = serve;
@@ -266,6 +300,9 @@ static void reload(sq_serve *serve)
                                         : sq_cycle_reload(serve->cycle, config, &problem);
         if (status == SQUALL_OK) {
             sq_log_set_level(serve->log, (sq_log_level)level);
+            sq_world *world = sq_cycle_world(serve->cycle);
+            sq_wis2_follow(serve->wis2, world->config);
+            sq_world_drop(&world);
         }
     }
     if (status != SQUALL_OK) {
@@ -339,8 +376,12 @@ void sq_serve_close(sq_serve **serve)
         sq_http_server_close(&s->servers[i]);
     }
     sq_release_end(s->release); /* it switches engines of the cycle */
+    if (s->wis2 != NULL) {
+        sq_wis2_deafen(s->wis2); /* no file comes any more; products are still announced */
+    }
     sq_cycle_close(&s->cycle, wait_s);
     sq_release_close(&s->release);
+    sq_wis2_destroy(&s->wis2);
     sq_catalogue_close(&s->catalogue);
     sq_log_say(s->log, SQ_LOG_INFO, "stopped", "everything is closed");
     sq_http_hub_destroy(&s->hub);

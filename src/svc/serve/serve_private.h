@@ -10,6 +10,7 @@
 #include "svc/metrics/metrics.h"
 #include "svc/query/query.h"
 #include "svc/serve/serve.h"
+#include "svc/wis2/wis2.h"
 
 #define SQ_TYPE_JSON    "application/json"
 #define SQ_TYPE_COVJSON "application/prs.coverage+json"
@@ -34,6 +35,7 @@ struct sq_serve {
     struct sq_tiles *tiles;
     struct sq_basemaps *basemaps;
     struct sq_infer *infer;
+    sq_wis2 *wis2;
     sq_http_server *servers[SQ_SERVE_ADDRESSES];
     size_t server_count;
     double started_s;
@@ -79,6 +81,10 @@ char *sq_serve_format_id(int64_t time, char *text);
 /** A number of the query within low..high; false, with 400 made. Absent: `*out` stays. */
 bool sq_serve_number(const sq_http_request *request, const char *name, double low, double high,
                      double *out, sq_http_response *response);
+
+/** A file of a source that came over the network; `owner` is the service. A sq_wis2_arrived. */
+squall_status sq_serve_take_file(void *owner, const char *source, const char *name,
+                                 const void *bytes, size_t size, squall_error *err);
 
 /* ---------------------------------------------------------------- tiles */
 
