@@ -5,7 +5,7 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config git
   libmicrohttpd-dev libinih-dev libsqlite3-dev libmosquitto-dev libcurl4-openssl-dev
   libcairo2-dev libfreetype-dev fonts-dejavu-core gmt-gshhg-low libjs-leaflet)
 # ca-certificates and python3-dev are for PyPI's checkers: pysteps comes as source. prometheus is for its promtool.
-TEST_PACKAGES=(g++ ca-certificates clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gcovr groff-base python3 python3-dev python3-venv gdal-bin chromium prometheus nodejs mosquitto mosquitto-clients)
+TEST_PACKAGES=(g++ ca-certificates clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gcovr groff-base python3 python3-dev python3-venv gdal-bin chromium prometheus nodejs mosquitto mosquitto-clients faketime)
 # For arm64 (cmake --preset arm64; docs/edge.md says how): the cross compiler and the emulator, here; and the libraries that
 # tools/arm64_root.sh unpacks into a folder of their own.
 ARM64_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static qemu-user)

@@ -242,6 +242,41 @@ def retention(folder):
     server.stop()
 
 
+def clock_jumps(folder):
+    """The system's clock is set back, forth and right again: nothing stops, nothing old is shown as new, nothing new is lost."""
+    library = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+    if library is None:
+        sys.exit("FAILED: Debian's package faketime is not installed")
+    clock, arriving = folder / "clock", folder / "jumping"
+    arriving.mkdir()
+
+    def set_clock(time):
+        (folder / "clock.new").write_text(f"@2010-08-{time}")
+        os.rename(folder / "clock.new", clock)
+    set_clock("26 02:00:30")
+    environment = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+    config = watch_config(arriving, more="max_age_min = 30").replace("start = 2010-08-26T02:00Z\nspeed = 1\n", "")
+    with Server(config, folder, data="jumping-data", environment=environment) as server:
+        for hhmm in ("0155", "0200"):
+            copy_frame(hhmm, arriving)
+        server.forecast("nl", "02:00")
+        set_clock("26 01:00:00")
+        server.wait("the clock that is set back", lambda: server.get("/status").json()["now"].startswith("2010-08-26T01:00"))
+        copy_frame("0205", arriving)
+        server.wait("a frame from the future", lambda: [e for e in server.events("frame") if e["result"] == "future"])
+        answer = server.get("/regions/nl")
+        expect(answer.json()["issue_time"] == "2010-08-26T02:00:00Z", answer, "what was there is still there")
+        set_clock("26 02:05:20")
+        copy_frame("0205", arriving)
+        server.forecast("nl", "02:05")
+        set_clock("27 02:05:20")
+        server.wait("the end of what is too old", lambda: server.get("/regions/nl", status=None).status == 503)
+        expect(server.get("/health/ready", status=None).status == 503, server.get("/health/ready", status=None), "nothing is ready")
+        set_clock("26 02:10:20")
+        copy_frame("0210", arriving)
+        server.forecast("nl", "02:10")
+
+
 def stopped(folder):
     """SIGTERM in the midst of a cycle: the process ends well and leaves whole products."""
     frames = folder / "frames"
@@ -257,7 +292,7 @@ def stopped(folder):
 
 
 def main():
-    for part in (arrivals, deadline, killed, reloaded, slow_clients, retention, stopped):
+    for part in (arrivals, deadline, killed, reloaded, slow_clients, clock_jumps, retention, stopped):
         with tempfile.TemporaryDirectory() as folder:
             part(pathlib.Path(folder))
         print(part.__name__, "passed", flush=True)

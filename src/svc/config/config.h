@@ -26,6 +26,7 @@ typedef struct sq_config_server {
     int32_t push_mb;                 /* largest pushed file */
     char leaflet[SQ_CONFIG_TEXT];    /* folder of leaflet.js and leaflet.css */
     char coastlines[SQ_CONFIG_TEXT]; /* folder of GSHHG's files */
+    bool sandbox;                    /* only the system calls that are needed */
 } sq_config_server;
 
 /** [limits] */
@@ -130,6 +131,7 @@ typedef struct sq_config_region {
     int32_t grid_width, grid_height;
     int32_t cadence_s, deadline_s, max_age_min, history_min, instances;
     char leads_min[SQ_CONFIG_TEXT];
+    int32_t members; /* of an ensemble beside the forecast */
     double alarm_mm_h;
     int32_t alarm_cells;
 } sq_config_region;

@@ -65,6 +65,10 @@ static const sq_config_row server_rows[] = {
     TEXT(server, coastlines, "/usr/share/gmt-gshhg", "",
          "folder of GSHHG's coasts and borders, drawn under the rain; Debian's package is "
          "gmt-gshhg-low"),
+    BOOL(server, sandbox, "yes",
+         "whether the process gives up all system calls that it does not need (seccomp): it can "
+         "start no "
+         "program and look into no other process; what is refused is logged as `sandbox`"),
 };
 static const sq_config_row limits_rows[] = {
     WORD(limits, anonymous, "none read infer", "read", "what callers without a key may do"),
@@ -199,6 +203,11 @@ static const sq_config_row region_rows[] = {
     INT(region, instances, 1, 289, "13", "",
         "forecasts that are kept in memory, shown as instances and scored"),
     TEXT(region, leads_min, "", "min", "lead times with commas; empty: the engine's, or 5 to 60"),
+    INT(region, members, 0, 200, "0", "",
+        "members of a STEPS ensemble that is made beside the forecast, for its probabilities; 0: "
+        "none, "
+        "probabilities come from the neighbourhood; with `method = steps` 20 unless said "
+        "otherwise"),
     REAL(region, alarm_mm_h, 0, 1000, "0", "mm/h",
          "alarm when the forecast or the last frame reaches this; 0: never. Cycles of regions in "
          "alarm go first"),

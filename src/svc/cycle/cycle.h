@@ -74,7 +74,9 @@ typedef struct sq_snapshot {
     double wait_s, motion_s, features_s, engine_s, fields_s, total_s;
     size_t count;
     int32_t *leads_s;
-    sq_layer **layers; /* [count] */
+    sq_layer **layers;  /* [count] */
+    sq_layer **chances; /* [count]: probabilities of 0.1 mm/h or more by an ensemble, hundredths of
+                           a percent; NULL without one */
     size_t observed_count;
     sq_layer **observed; /* [observed_count], oldest first; the last is of the issue time */
     bool alarm;

@@ -246,6 +246,10 @@ void sq_snapshot_drop(sq_snapshot **snapshot)
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1) {
         return;
     }
+    for (size_t i = 0; s->chances != NULL && i < s->count; i++) {
+        sq_layer_drop(&s->chances[i]);
+    }
+    sq_free(s->chances);
     for (size_t i = 0; s->layers != NULL && i < s->count; i++) {
         sq_layer_drop(&s->layers[i]);
     }

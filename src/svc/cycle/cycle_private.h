@@ -292,7 +292,7 @@ typedef struct sq_run {
     squall_notes *notes;
     const sq_model *model; /* that made the forecast; NULL for none */
     char model_name[64];
-    squall_forecast *forecast;
+    squall_forecast *forecast, *ensemble; /* the latter beside it, for its probabilities; or NULL */
     sq_snapshot *snapshot;
     bool trial_on; /* two versions of an engine: [0] in service, [1] candidate */
     size_t trial_engine;

@@ -61,6 +61,7 @@ static void let_go(sq_run *run)
     }
     squall_notes_destroy(&run->notes);
     squall_forecast_destroy(&run->forecast);
+    squall_forecast_destroy(&run->ensemble);
 }
 
 /* ---------------------------------------------------------------- the forecast */
@@ -76,16 +77,45 @@ static int32_t threads_of(const sq_cycle *cycle, const sq_world *world)
     return wanted > 0 ? wanted : shared > 1 ? shared : 1;
 }
 
+/* Lead times: for an ensemble beside a forecast those of it, else the region's; 0: what is usual.
+ */
+static size_t choose_leads(const sq_run *run, squall_method method, int32_t *leads_s)
+{
+    int64_t minutes[MAX_LEADS];
+    const squall_forecast *f = run->forecast;
+    if (f != NULL && method == SQUALL_METHOD_STEPS) {
+        const size_t count = f->count < MAX_LEADS ? f->count : MAX_LEADS;
+        memcpy(leads_s, f->leads_s, count * sizeof *leads_s);
+        return count;
+    }
+    const size_t count =
+        sq_config_numbers(run->region->config.leads_min, 1, 360, minutes, MAX_LEADS);
+    for (size_t i = 0; count != SIZE_MAX && i < count; i++) {
+        leads_s[i] = (int32_t)minutes[i] * 60;
+    }
+    return count != SIZE_MAX ? count : 0;
+}
+
+/* As many members as the region asks for; the same ones for the same frame. */
+static squall_status set_ensemble(const sq_run *run, squall_nowcaster *nowcaster, squall_error *err)
+{
+    squall_ensemble_options options;
+    squall_ensemble_options_init(&options);
+    if (run->region->config.members > 0) {
+        options.members = run->region->config.members;
+    }
+    options.seed = (uint64_t)run->radar.items[run->radar.count - 1]->field->valid_time;
+    return squall_nowcaster_set_ensemble(nowcaster, &options, err);
+}
+
 squall_status sq_run_model(sq_run *run, sq_model *model, squall_method method,
                            squall_forecast **out, squall_error *err)
 {
-    const sq_config_region *config = &run->region->config;
     const squall_grid *grid = &run->radar.items[0]->field->grid;
     const int32_t threads = threads_of(run->cycle, run->world);
     const squall_field *fields[SQ_EXTRAS + 1][SQ_REGION_FRAMES];
     squall_source sources[SQ_EXTRAS + 1];
     squall_nowcaster *nowcaster = NULL;
-    int64_t minutes[MAX_LEADS];
     int32_t leads_s[MAX_LEADS];
     for (size_t k = 0; k <= run->region->extra_count; k++) {
         const sq_reel *reel = k == 0 ? &run->radar : &run->extras[k - 1];
@@ -95,16 +125,15 @@ squall_status sq_run_model(sq_run *run, sq_model *model, squall_method method,
         sources[k] = (squall_source){k == 0 ? "radar" : run->region->extra_names[k - 1], fields[k],
                                      reel->count};
     }
-    const size_t leads = sq_config_numbers(config->leads_min, 1, 360, minutes, MAX_LEADS);
-    for (size_t i = 0; leads != SIZE_MAX && i < leads; i++) {
-        leads_s[i] = (int32_t)minutes[i] * 60;
-    }
+    const size_t leads = choose_leads(run, method, leads_s);
     SQ_TRY(model != NULL ? sq_model_borrow(model, grid, threads, &nowcaster, err)
                          : squall_nowcaster_create(NULL, threads, &nowcaster, err));
-    const squall_status status =
-        squall_nowcast_run(nowcaster, sources, run->region->extra_count + 1, SQUALL_TIME_NONE,
-                           leads > 0 && leads != SIZE_MAX ? leads_s : NULL, leads, method, out,
-                           run->notes, err);
+    squall_status status = model == NULL ? set_ensemble(run, nowcaster, err) : SQUALL_OK;
+    if (status == SQUALL_OK) {
+        status =
+            squall_nowcast_run(nowcaster, sources, run->region->extra_count + 1, SQUALL_TIME_NONE,
+                               leads > 0 ? leads_s : NULL, leads, method, out, run->notes, err);
+    }
     if (model != NULL) {
         snprintf(run->model_name, sizeof run->model_name, "%s",
                  squall_recipe_name(squall_nowcaster_recipe(nowcaster)));
@@ -161,6 +190,19 @@ static squall_status forecast(sq_run *run, squall_error *err)
     }
     return sq_run_model(run, NULL, by_model && count > 0 ? SQUALL_METHOD_EXTRAPOLATION : method,
                         &run->forecast, err);
+}
+
+/* An ensemble beside the forecast, where the region asks for one: what it cannot give is noted. */
+static void add_ensemble(sq_run *run)
+{
+    squall_error problem = {.code = SQUALL_OK};
+    if (run->region->config.members == 0 || run->forecast->ensemble != NULL ||
+        run->forecast->method == SQUALL_METHOD_PERSISTENCE) {
+        return;
+    }
+    if (sq_run_model(run, NULL, SQUALL_METHOD_STEPS, &run->ensemble, &problem) != SQUALL_OK) {
+        sq_note(run->notes, problem.where, "%s", problem.text);
+    }
 }
 
 /* ---------------------------------------------------------------- the snapshot */
@@ -250,6 +292,45 @@ static void name_snapshot(const sq_run *run, sq_snapshot *s)
     s->total_s = sq_clock_s() - run->start_s;
 }
 
+/* A field of probabilities as a layer; NULL without memory. */
+static sq_layer *pack_chance(const squall_field *field)
+{
+    squall_error unused;
+    squall_field *percent = NULL;
+    sq_layer *layer = NULL;
+    if (squall_field_create(&field->grid, &percent, &unused) != SQUALL_OK) {
+        return NULL;
+    }
+    percent->valid_time = field->valid_time;
+    for (size_t i = 0; i < field->grid.width * field->grid.height; i++) {
+        percent->values[i] = 100.0f * field->values[i];
+        percent->mask[i] = field->mask[i];
+    }
+    layer = sq_layer_create(percent);
+    squall_field_destroy(&percent);
+    return layer;
+}
+
+/* The ensemble's probabilities, where there is one of the same lead times. */
+static squall_status add_chances(const sq_run *run, sq_snapshot *s, squall_error *err)
+{
+    const squall_ensemble *e = run->forecast->ensemble != NULL ? run->forecast->ensemble
+                               : run->ensemble != NULL         ? run->ensemble->ensemble
+                                                               : NULL;
+    if (e == NULL || e->leads != s->count) {
+        return SQUALL_OK;
+    }
+    s->chances = sq_alloc(s->count, sizeof *s->chances);
+    for (size_t i = 0; s->chances != NULL && i < s->count; i++) {
+        /* The first threshold is 0.1 mm/h. */
+        s->chances[i] = pack_chance(e->probabilities[i * SQUALL_ENSEMBLE_THRESHOLDS]);
+        if (s->chances[i] == NULL) {
+            return sq_fail(err, SQUALL_E_MEMORY, s->region, "no memory for probabilities");
+        }
+    }
+    return s->chances != NULL ? SQUALL_OK : sq_fail(err, SQUALL_E_MEMORY, s->region, "no memory");
+}
+
 squall_status sq_run_snapshot(sq_run *run, squall_error *err)
 {
     const squall_forecast *f = run->forecast;
@@ -271,6 +352,11 @@ squall_status sq_run_snapshot(sq_run *run, squall_error *err)
         if (run->observed[i]->valid_time <= f->issue_time) {
             s->observed[s->observed_count++] = sq_layer_keep(run->observed[i]);
         }
+    }
+    const squall_status status = add_chances(run, s, err);
+    if (status != SQUALL_OK) {
+        sq_snapshot_drop(&s);
+        return status;
     }
     s->inputs = describe_inputs(run);
     look_for_alarm(&run->region->config, s);
@@ -403,6 +489,7 @@ void sq_cycle_forecast(sq_cycle *cycle, sq_job *job)
                      ? forecast(run, &problem)
                      : sq_fail(&problem, SQUALL_E_NO_DATA, job->region->config.name, "no frame");
         if (status == SQUALL_OK) {
+            add_ensemble(run);
             status = sq_run_snapshot(run, &problem);
         }
         if (status == SQUALL_OK) {

@@ -306,12 +306,55 @@ static void find_base(exchange *x)
     }
 }
 
+/* How a request says how long it is. */
+typedef struct framing {
+    size_t lengths, encodings;
+    bool odd; /* another way than digits or "chunked" */
+} framing;
+
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
+{
+    framing *f = cls;
+    (void)kind;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        f->lengths++;
+        f->odd = f->odd || value == NULL || value[0] == '\0' ||
+                 strspn(value, "0123456789") != strlen(value);
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        f->encodings++;
+        f->odd = f->odd || value == NULL || strcasecmp(value, "chunked") != 0;
+    } else if (strpbrk(name, " \t") != NULL) {
+        f->odd = true;
+    }
+    return MHD_YES;
+}
+
+/* Whether its end can be told in one way alone: what a proxy would tell otherwise hides a second
+ * request in it. The connection is closed after such a one. */
+static bool is_framed_well(exchange *x)
+{
+    framing f = {0};
+    MHD_get_connection_values(x->request.connection, MHD_HEADER_KIND, look_at_header, &f);
+    if (f.odd || f.lengths + f.encodings > 1) {
+        sq_http_add_header(&x->response, MHD_HTTP_HEADER_CONNECTION, "close");
+        sq_http_give_error(&x->response, 400,
+                           "the length of the body must be said once: by digits in Content-Length, "
+                           "or by Transfer-Encoding: chunked");
+        return false;
+    }
+    return true;
+}
+
 /* The first look, when the headers are there: true to go on to the handler. */
 static bool decide(exchange *x, const char *method)
 {
     const sq_http_service *service = &x->server->service;
     x->head = strcmp(method, "HEAD") == 0;
     find_base(x);
+    if (!is_framed_well(x)) {
+        return false;
+    }
     if (x->problem.code != SQUALL_OK) {
         sq_http_give_failure(&x->response, &x->problem);
         return false;

@@ -63,6 +63,39 @@ static void write_output(const sq_infer_job *r, size_t wish, sq_json *json)
     sq_json_end_object(json);
 }
 
+/* The JSON (given) and the bytes of tensors behind it, in memory of just their size. */
+static squall_status join_reply(const sq_infer_job *r, sq_json *json, bool binary,
+                                sq_infer_reply *out, squall_error *err)
+{
+    const size_t header = json->text.length;
+    size_t size = header;
+    for (size_t i = 0; i < r->wish_count; i++) {
+        size += r->binary[i] ? squall_tensor_bytes(&r->outputs[r->wishes[i]]) : 0;
+    }
+    unsigned char *bytes = json->text.failed ? NULL : (unsigned char *)json->text.data;
+    if (bytes != NULL && binary) {
+        bytes = sq_alloc_raw(size, 1);
+    }
+    if (bytes == NULL) {
+        sq_json_free(json);
+        return sq_fail(err, SQUALL_E_MEMORY, r->model->config.name, "no memory for the answer");
+    }
+    if (binary) {
+        memcpy(bytes, json->text.data, header);
+        sq_json_free(json);
+        size = header;
+    }
+    for (size_t i = 0; i < r->wish_count; i++) {
+        const squall_tensor *t = &r->outputs[r->wishes[i]];
+        if (r->binary[i]) {
+            memcpy(bytes + size, t->data, squall_tensor_bytes(t));
+            size += squall_tensor_bytes(t);
+        }
+    }
+    *out = (sq_infer_reply){bytes, size, binary ? header : 0};
+    return SQUALL_OK;
+}
+
 static squall_status write_reply(const sq_infer_job *r, sq_infer_reply *out, squall_error *err)
 {
     sq_json json = {0};
@@ -80,19 +113,7 @@ static squall_status write_reply(const sq_infer_job *r, sq_infer_reply *out, squ
     }
     sq_json_end_array(&json);
     sq_json_end_object(&json);
-    const size_t header = json.text.length;
-    for (size_t i = 0; i < r->wish_count; i++) {
-        const squall_tensor *t = &r->outputs[r->wishes[i]];
-        if (r->binary[i]) {
-            sq_text_add_bytes(&json.text, t->data, squall_tensor_bytes(t));
-        }
-    }
-    if (json.text.failed) {
-        sq_json_free(&json);
-        return sq_fail(err, SQUALL_E_MEMORY, r->model->config.name, "no memory for the answer");
-    }
-    *out = (sq_infer_reply){(unsigned char *)json.text.data, json.text.length, binary ? header : 0};
-    return SQUALL_OK;
+    return join_reply(r, &json, binary, out, err);
 }
 
 /* ---------------------------------------------------------------- a job */

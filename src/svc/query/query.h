@@ -78,8 +78,9 @@ SQUALL_MUST_USE squall_status sq_query_parameters(const char *names, bool observ
 /** The layers that an answer is about; borrowed. */
 typedef struct sq_query_source {
     const sq_place *place;
-    const sq_layer *const *layers; /* [count] */
-    const int32_t *leads_s;        /* [count]; NULL for observations */
+    const sq_layer *const *layers;  /* [count] */
+    const sq_layer *const *chances; /* [count]: probabilities by an ensemble; NULL without one */
+    const int32_t *leads_s;         /* [count]; NULL for observations */
     size_t count;
 } sq_query_source;
 
@@ -104,9 +105,9 @@ typedef struct sq_cover {
 
 void sq_cover_free(sq_cover *cover);
 
-/** Probability of rain of 0.1 mm/h or more at a cell, by its neighbourhood: the share of wet cells
- * within a radius that grows with the lead time, 3 km + 0.35 km a minute up to 25 km. NaN where
- * fewer than a quarter of them are covered. */
+/** Probability of rain of 0.1 mm/h or more at a cell: by the ensemble, or else by its
+ * neighbourhood: the share of wet cells within a radius that grows with the lead time, 3 km + 0.35
+ * km a minute up to 25 km. NaN where fewer than a quarter of them are covered. */
 float sq_query_probability(const sq_query_source *source, size_t layer, double column, double row);
 
 SQUALL_MUST_USE squall_status sq_query_series(const sq_query_source *source, double lon, double lat,

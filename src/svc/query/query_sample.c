@@ -68,6 +68,12 @@ static float rate_at(const sq_layer *layer, size_t cell)
 
 /* ---------------------------------------------------------------- probability */
 
+/* By the ensemble. */
+static float chance_at(const sq_layer *layer, size_t cell)
+{
+    return rate_at(layer, cell) / 100.0f;
+}
+
 /* Radius of the neighbourhood in cells. */
 static int64_t radius_of(const sq_query_source *source, size_t layer)
 {
@@ -83,6 +89,9 @@ float sq_query_probability(const sq_query_source *source, size_t layer, double c
     const squall_grid *grid = &source->place->grid;
     if (cell_of(grid, column, row) == SIZE_MAX) {
         return NAN;
+    }
+    if (source->chances != NULL) {
+        return chance_at(source->chances[layer], cell_of(grid, column, row));
     }
     const int64_t r = radius_of(source, layer), x = (int64_t)column, y = (int64_t)row;
     const uint16_t *values = source->layers[layer]->values;
@@ -232,9 +241,24 @@ static void fill_rates(const sq_query_source *source, const size_t *cells, sq_co
     }
 }
 
+static squall_status fill_chances(const sq_query_source *source, const size_t *cells,
+                                  const sq_cover *out, float *values)
+{
+    const size_t plane = out->ny * out->nx;
+    for (size_t t = 0; t < out->nt; t++) {
+        for (size_t i = 0; i < plane; i++) {
+            values[t * plane + i] = chance_at(source->chances[t], cells[i]);
+        }
+    }
+    return SQUALL_OK;
+}
+
 static squall_status fill_probabilities(const sq_query_source *source, const size_t *cells,
                                         sq_cover *out, float *values, squall_error *err)
 {
+    if (source->chances != NULL) {
+        return fill_chances(source, cells, out, values);
+    }
     const squall_grid *grid = &source->place->grid;
     const size_t plane = out->ny * out->nx, corners = (grid->width + 1) * (grid->height + 1);
     sums s = {.covered = sq_alloc_raw(corners, sizeof *s.covered),

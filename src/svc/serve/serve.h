@@ -33,4 +33,9 @@ SQUALL_MUST_USE squall_status sq_serve_make_key(char *key, char *hash, squall_er
 /** The OpenAPI document as it is served at `base`; for those who want it without a server. */
 void sq_serve_openapi(const char *base, sq_json *out);
 
+/** Give up, for all threads and for good, the system calls that the service does not need. What is
+ * refused from then on fails with EPERM and is written to stderr as a line of the log.
+ * @return SQUALL_OK; SQUALL_E_UNSUPPORTED: the system or the processor has no such filter. */
+SQUALL_MUST_USE squall_status sq_serve_confine(squall_error *err);
+
 #endif /* SQ_SVC_SERVE_SERVE_H */

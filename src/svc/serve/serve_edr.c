@@ -23,7 +23,7 @@ typedef struct question {
     bool observed, fixed;  /* fixed: an instance was named */
     format format;
     const char *type; /* of the answer */
-    const sq_layer *layers[512];
+    const sq_layer *layers[512], *chances[512];
     int32_t leads_s[512];
     sq_query_source source;
     sq_parameter_id parameters[SQ_PARAMETERS];
@@ -110,6 +110,7 @@ static bool choose_layers(question *q)
     const size_t count = q->observed ? s->observed_count : s->count;
     q->source = (sq_query_source){.place = s->place,
                                   .layers = q->layers,
+                                  .chances = !q->observed && s->chances != NULL ? q->chances : NULL,
                                   .leads_s = q->observed ? NULL : q->leads_s};
     for (size_t i = 0; i < count && q->source.count < 512; i++) {
         const sq_layer *layer = q->observed ? s->observed[i] : s->layers[i];
@@ -118,6 +119,7 @@ static bool choose_layers(question *q)
         if (layer->valid_time >= (from == INT64_MIN ? from : from - slack) &&
             layer->valid_time <= (to == INT64_MAX ? to : to + slack - (slack > 0 ? 1 : 0))) {
             q->leads_s[q->source.count] = (int32_t)(layer->valid_time - s->issue_time);
+            q->chances[q->source.count] = !q->observed && s->chances != NULL ? s->chances[i] : NULL;
             q->layers[q->source.count++] = layer;
         }
     }

@@ -236,6 +236,9 @@ squall_status sq_serve_open(const char *path, sq_serve **out, squall_notes *note
     snprintf(serve->path, sizeof serve->path, "%s", path);
     serve->started_s = sq_clock_s();
     SQ_TRY_GOTO(sq_config_read(path, &config, notes, err));
+    if (config->server.sandbox) {
+        SQ_TRY_GOTO(sq_serve_confine(err));
+    }
     const int level = sq_log_level_find(config->server.log_level);
     serve->log = sq_log_create(STDERR_FILENO, (sq_log_level)level);
     serve->metrics = sq_metrics_create();

@@ -47,6 +47,7 @@ static squall_status read_series(const sq_snapshot *s, double lon, double lat, s
     static const sq_parameter_id both[] = {SQ_PARAMETER_RATE, SQ_PARAMETER_PROBABILITY};
     const sq_query_source source = {.place = s->place,
                                     .layers = (const sq_layer *const *)s->layers,
+                                    .chances = (const sq_layer *const *)s->chances,
                                     .leads_s = s->leads_s,
                                     .count = s->count < 299 ? s->count : 299};
     sq_cover cover;
@@ -179,6 +180,7 @@ static void write_point(const sq_serve_context *c, const sq_snapshot *s, const s
     sq_json_time(json, "ends", out.ends);
     sq_json_real(json, "max_mm_h", out.any_known ? (double)out.most : NAN, 4);
     sq_json_real(json, "probability", (double)highest_probability(points), 3);
+    sq_json_text(json, "probability_by", s->chances != NULL ? "ensemble" : "neighbourhood");
     sq_json_end_object(json);
 }
 

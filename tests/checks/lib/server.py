@@ -37,7 +37,7 @@ def expect(holds, answer, what):
 class Server:
     """with Server(config) as server: server.get("/")"""
 
-    def __init__(self, config, folder=None, data="data", listen="127.0.0.1:0", server="", unix=False):
+    def __init__(self, config, folder=None, data="data", listen="127.0.0.1:0", server="", unix=False, environment=None):
         self.own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="squall-serve-"))
         self.data = self.folder / data
@@ -46,6 +46,7 @@ class Server:
         self.ini = self.folder / "squall.ini"
         self.head = f"[server]\nlisten = {addresses}\ndata = {self.data}\nstop_s = 20\n{server}\n"
         self.configure(config)
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
 
     def configure(self, config):
@@ -54,7 +55,7 @@ class Server:
     def start(self):
         self.log_file = open(self.folder / "log", "a")
         self.process = subprocess.Popen([str(SQUALL), "serve", "--config", str(self.ini)], stdout=subprocess.PIPE,
-                                        stderr=self.log_file, text=True)
+                                        stderr=self.log_file, text=True, env=self.environment)
         line = self.process.stdout.readline().strip()
         if not line.startswith("http://"):
             sys.exit(f"FAILED: squall serve did not start: '{line}'\n{self.log()}")

@@ -14,7 +14,7 @@
   function readMetrics(text) {
     const rows = [];
     for (const line of text.split('\n')) {
-      const found = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
+      const found = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
       if (!found) continue;
       const labels = {};
       for (const [, key, value] of (found[2] || '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) labels[key] = value;
@@ -45,14 +45,16 @@
   }
 
   /* What callers of the inference protocol had run. */
-  function drawEngines(models) {
-    const table = make('table', {}, make('thead', {}, make('tr', {}, ...['engine', 'state', 'inferences', 'failed', 'mean_ms'].map(h => make('th', { scope: 'col' }, word(h))))));
+  function drawEngines(models, metrics) {
+    const waiting = new Map(metrics.filter(r => r.name === 'squall_infer_queue_requests').map(r => [r.labels.model, r.value]));
+    const table = make('table', {}, make('thead', {}, make('tr', {}, ...['engine', 'state', 'inferences', 'failed', 'runs', 'waiting', 'mean_wait', 'mean_ms'].map(h => make('th', { scope: 'col' }, word(h))))));
     const body = make('tbody');
     for (const m of models) {
-      const s = m.stats.inference_stats, runs = s.compute_infer.count;
+      const s = m.stats.inference_stats, done = s.success.count;
       body.append(make('tr', {}, make('th', { scope: 'row' }, m.name),
         make('td', { class: m.state === 'READY' ? 'state-current' : 'state-late' }, word(m.state) + (m.reason ? `: ${m.reason}` : '')),
-        make('td', {}, s.success.count), make('td', {}, s.fail.count), make('td', {}, runs ? ms(s.compute_infer.ns / runs / 1e9) : '–')));
+        make('td', {}, done), make('td', {}, s.fail.count), make('td', {}, m.stats.execution_count), make('td', {}, waiting.get(m.name) || 0),
+        make('td', {}, done ? ms(s.queue.ns / done / 1e9) : '–'), make('td', {}, done ? ms(s.compute_infer.ns / done / 1e9) : '–')));
     }
     table.append(body);
     find('engines').replaceChildren(models.length ? table : word('none'));
@@ -76,6 +78,18 @@
     find('releases').replaceChildren(releases.length ? table : word('none'));
   }
 
+  /* Where the time of requests to infer goes, of all engines together. */
+  function drawInference(models) {
+    const stages = { queue: 0, compute_input: 0, compute_infer: 0, compute_output: 0 };
+    let done = 0;
+    for (const m of models) {
+      done += m.stats.inference_stats.success.count;
+      for (const k of Object.keys(stages)) stages[k] += m.stats.inference_stats[k].ns / 1e9;
+    }
+    const rows = Object.entries(stages).map(([k, total]) => ({ name: word(k), value: total / Math.max(1, done), text: ms(total / Math.max(1, done)) }));
+    find('inference').replaceChildren(done ? graph.bars(rows, word('inference')) : word('none'));
+  }
+
   function drawAges(status) {
     const rows = status.regions.filter(r => r.newest_frame).map(r => ({ name: r.title, value: Math.max(0, r.frame_age_s) / 60, text: (Math.max(0, r.frame_age_s) / 60).toFixed(1) }));
     find('ages').replaceChildren(rows.length ? graph.bars(rows, word('ages')) : word('none'));
@@ -93,7 +107,7 @@
     for (const r of status.regions) {
       if (r.latency_s === null || r.cycles === 0) continue;
       const points = history.get(r.title) || [];
-      points.push([(performance.now() - opened) / 1000, r.latency_s]);
+      points.push([Math.round((performance.now() - opened) / 1000), r.latency_s]);
       history.set(r.title, points.slice(-KEPT));
     }
     const series = [...history].map(([name, points]) => ({ name, points })).sort((a, b) => b.points[b.points.length - 1][1] - a.points[a.points.length - 1][1]).slice(0, 4);
@@ -129,8 +143,9 @@
   function draw() {
     if (!last) return;
     drawRegions(last.status);
-    drawEngines(last.models);
+    drawEngines(last.models, last.metrics);
     drawReleases(last.releases);
+    drawInference(last.models);
     drawAges(last.status);
     drawStages(last.status);
     drawLatencies(last.status);

@@ -30,7 +30,8 @@ const WORDS = {
     ages: 'Age of the newest frame, minutes', stages: 'Newest cycle by stage, seconds', latencies: 'From the last file to the forecast, seconds',
     http: 'Answers over HTTP by time', skill_csi: 'CSI by lead time (0.1 mm/h and more)', skill_fss: 'FSS by lead time', engines: 'Engines', releases: 'Releases', in_service: 'In service', candidate: 'On trial', step: 'Step', analysis: 'Analysis', phase: 'Phase', no_scores: 'No scores yet: they come with the frames that follow.',
     READY: 'ready', UNAVAILABLE: 'unavailable', current: 'current', late: 'late', 'no forecast': 'no forecast', wait: 'wait', motion: 'motion', features: 'features', fields: 'fields', total: 'total',
-    up: 'Running for {time}; the service\'s clock is {now}', requests: 'requests', inferences: 'Inferences', failed: 'Failed', mean_ms: 'Mean time', none: 'none',
+    up: 'Running for {time}; the service\'s clock is {now}', requests: 'requests', inferences: 'Inferences', failed: 'Failed', runs: 'Runs', waiting: 'Waiting now', mean_wait: 'Mean wait', mean_ms: 'Mean time',
+    inference: 'Requests to infer by stage, mean', queue: 'queue', compute_input: 'input', compute_infer: 'inference', compute_output: 'output', none: 'none',
     lead: 'lead time, min', forecasts: 'forecasts', updated: 'updated {time}'
   },
   zh: {
@@ -62,7 +63,8 @@ const WORDS = {
     ages: '最新雷达资料时效（分钟）', stages: '最近周期各阶段（秒）', latencies: '从最后一个文件到预报（秒）',
     http: 'HTTP 应答时间分布', skill_csi: '各时效 CSI（0.1 毫米/小时以上）', skill_fss: '各时效 FSS', engines: '引擎', releases: '发布', in_service: '在用版本', candidate: '试用版本', step: '步骤', analysis: '分析', phase: '阶段', no_scores: '尚无评分：待后续资料到达。',
     READY: '就绪', UNAVAILABLE: '不可用', current: '正常', late: '迟到', 'no forecast': '无预报', wait: '等待', motion: '运动', features: '特征', fields: '场', total: '总计',
-    up: '已运行 {time}；服务时钟 {now}', requests: '次请求', inferences: '推理次数', failed: '失败', mean_ms: '平均时间', none: '无',
+    up: '已运行 {time}；服务时钟 {now}', requests: '次请求', inferences: '推理次数', failed: '失败', runs: '运行次数', waiting: '等待中', mean_wait: '平均等待', mean_ms: '平均时间',
+    inference: '推理请求各阶段（平均）', queue: '排队', compute_input: '输入', compute_infer: '推理', compute_output: '输出', none: '无',
     lead: '时效（分钟）', forecasts: '次预报', updated: '更新于 {time}'
   }
 };

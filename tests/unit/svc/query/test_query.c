@@ -390,6 +390,26 @@ static void test_probability(void **state)
         layer->values[k] = SQ_LAYER_NONE;
     }
     assert_true(isnan(sq_query_probability(&source, 0, 20, 20)));
+
+    /* An ensemble knows better, at points and over areas. */
+    const sq_layer *chances[2] = {w.layers[1], w.layers[1]};
+    for (size_t k = 0; k < SIDE * SIDE; k++) {
+        w.layers[1]->values[k] = k % SIDE == 0   ? SQ_LAYER_NONE
+                                 : k % SIDE == 1 ? SQ_LAYER_DRY
+                                                 : 2500;
+    }
+    source.chances = chances;
+    assert_true(sq_query_probability(&source, 0, 20, 20) == 0.25f);
+    assert_true(sq_query_probability(&source, 1, 1.5, 20) == 0.0f);
+    assert_true(isnan(sq_query_probability(&source, 0, 0.5, 20)));
+    const sq_parameter_id wanted = SQ_PARAMETER_PROBABILITY;
+    const sq_query_area area = {.box = {1.01, 46.51, 1.39, 46.89}, .most = 1000};
+    sq_cover cover;
+    assert_int_equal(sq_query_grid(&source, &area, &wanted, 1, &cover, NULL), SQUALL_OK);
+    for (size_t k = 0; k < cover.nt * cover.ny * cover.nx; k++) {
+        assert_true(cover.values[0][k] == 0.25f);
+    }
+    sq_cover_free(&cover);
     free_world(&w);
 }
 

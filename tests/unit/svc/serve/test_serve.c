@@ -1,6 +1,7 @@
 /* tests/unit/svc/serve/test_serve.c - the whole service in this process, asked over sockets: every
  * route, keys and rates, files pushed, a reload, a stop. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,11 +128,12 @@ static void write_ini(const char *more)
     fprintf(file,
             "[server]\nlisten = 127.0.0.1:0, unix:" SOCKET "\ndata = " FOLDER
             "\nlog_level = error\ntitle = Test\n"
-            "institution = Office\nlicense = CC BY 4.0\npush_mb = 1\nidle_s = 3\n"
+            "institution = Office\nlicense = CC BY 4.0\npush_mb = 1\nidle_s = 3\nsandbox = no\n"
             "[limits]\nvalues = 100\n"
             "[replay]\nstart = 2010-08-26T01:05Z\nspeed = 1\n"
             "[source knmi]\nreplay = " KNMI "\npush = yes\nattribution = Source: KNMI (CC BY 4.0)\n"
-            "[region nl]\nradar = knmi\nwindow = 300,300,96,96\nalarm_mm_h = 0.5\nalarm_cells = 1\n"
+            "[region nl]\nradar = knmi\nwindow = 300,300,96,96\nalarm_mm_h = 0.5\nalarm_cells = "
+            "1\nmembers = 3\n"
             "[location helder]\ntitle = Den Helder\nlon = 4.76\nlat = 52.96\n"
             "[key boss]\nrole = operate\nhash = %s\n[key robot]\nrole = infer\nhash = %s\n%s",
             hash, infer_hash, more);
@@ -290,6 +294,44 @@ static void test_region(void **state)
     assert_non_null(strstr(got.body, "RAD_NL25_RAP_5min_201008260105.h5"));
     assert_non_null(strstr(got.body, "Source: KNMI"));
     free(got.text);
+}
+
+/* Probabilities come from the ensemble that the region asks for. */
+static void test_ensemble(void **state)
+{
+    const running *r = *state;
+    reply got = ask(r->tcp, "GET", "/nowcast/point?lon=4.76&lat=52.96", "", NULL, 0);
+    assert_non_null(strstr(got.body, "\"probability_by\":\"ensemble\""));
+    free(got.text);
+}
+
+/* What is refused by the filter fails, is told, and harms nobody. */
+static void test_sandbox(void **state)
+{
+    int ends[2], status;
+    char line[512] = "";
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        squall_error err;
+        dup2(ends[1], STDERR_FILENO);
+        if (sq_serve_confine(&err) != SQUALL_OK) {
+            _exit(1);
+        }
+        const long refused = syscall(SYS_setsid);
+        const bool told = refused == -1 && errno == EPERM;
+        const bool lives = getpid() > 0 && syscall(SYS_execve, "/bin/true", NULL, NULL) == -1;
+        _exit(told && lives && fork() == -1 ? 0 : 2);
+    }
+    close(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(read(ends[0], line, sizeof line - 1) > 0);
+    close(ends[0]);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_non_null(strstr(line, "\"event\":\"sandbox\""));
+    assert_non_null(strstr(line, "was refused\",\"call\":"));
 }
 
 static void test_keys(void **state)
@@ -521,10 +563,11 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routes), cmocka_unit_test(test_region),
-        cmocka_unit_test(test_keys),   cmocka_unit_test(test_push),
-        cmocka_unit_test(test_events), cmocka_unit_test(test_rough_clients),
-        cmocka_unit_test(test_reload), cmocka_unit_test(test_restart_and_rates),
+        cmocka_unit_test(test_routes),   cmocka_unit_test(test_region),
+        cmocka_unit_test(test_ensemble), cmocka_unit_test(test_sandbox),
+        cmocka_unit_test(test_keys),     cmocka_unit_test(test_push),
+        cmocka_unit_test(test_events),   cmocka_unit_test(test_rough_clients),
+        cmocka_unit_test(test_reload),   cmocka_unit_test(test_restart_and_rates),
         cmocka_unit_test(test_check),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
