@@ -220,13 +220,18 @@ static void announce(sq_wis2_link *link, const sq_wis2_product *product)
     }
     sq_wis2_write(&whole, id, data_id, link->config.metadata_id,
                   again ? SQ_WIS2_UPDATE : SQ_WIS2_CANONICAL, published_ms, &text);
-    /* libmosquitto keeps what a broker that is away has not got; not without end. */
-    if (text.failed || atomic_load(&link->pending) >= MOST_PENDING ||
-        mosquitto_publish(link->client, NULL, topic, (int)text.length, text.data, 1, false) !=
-            MOSQ_ERR_SUCCESS) {
-        sq_metric_add(link->wis2->announced, 1.0, dropped);
-    } else {
+    /* libmosquitto keeps what a broker that is away has not got, though it says that there is no
+     * connection; not without end. */
+    bool kept = !text.failed && atomic_load(&link->pending) < MOST_PENDING;
+    if (kept) {
+        const int code =
+            mosquitto_publish(link->client, NULL, topic, (int)text.length, text.data, 1, false);
+        kept = code == MOSQ_ERR_SUCCESS || code == MOSQ_ERR_NO_CONN;
+    }
+    if (kept) {
         atomic_fetch_add(&link->pending, 1);
+    } else {
+        sq_metric_add(link->wis2->announced, 1.0, dropped);
     }
     sq_text_free(&text);
 }

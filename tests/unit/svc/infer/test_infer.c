@@ -161,6 +161,7 @@ static void on_done(void *owner, squall_status status, const sq_infer_reply *rep
     o->done++;
     o->status = status;
     if (status == SQUALL_OK) {
+        sq_free(o->reply.bytes);
         o->reply = *reply;
     } else {
         snprintf(o->text, sizeof o->text, "%s", err->text);
@@ -346,6 +347,7 @@ static void test_batches(void **state)
         sq_free(outcomes[i]->reply.bytes);
         free(outcomes[i]);
     }
+    sq_free(more->reply.bytes);
     free(more);
     sq_infer_drop(&good);
     sq_infer_destroy(&infer);
