@@ -57,6 +57,9 @@ static const char *why_not(const sq_step *step)
     if (in->rank != 4 || step->out[0].dims[1] < 1 || step->out[0].dims[1] > MOST) {
         return "the kernels for few outputs are for 1 to 4 of them, on images";
     }
+    if (in->dims[1] % sq_cpu_pick()->lanes != 0) { /* lanes without a channel may hold NaN */
+        return "the kernels for few outputs are for whole blocks of channels";
+    }
     for (uint32_t i = 0; i < 4; i++) {
         if (in->dims[i] < 1 || in->dims[i] > 65536 || step->out[0].dims[i] < 1 ||
             step->out[0].dims[i] > 65536) {
