@@ -8,8 +8,8 @@
 
 #include "squall/tensor.h"
 
-/** What channels are rounded up to where they come last: whole pieces of 16 bytes for numbers of one
- * byte, else 8. */
+/** What channels are rounded up to where they come last: whole pieces of 16 bytes for numbers of
+ * one byte, else 8. */
 size_t sq_tensor_lanes(squall_dtype dtype);
 
 /** A plain tensor of zeros with `data` from sq_alloc; false when there is no memory or the sizes

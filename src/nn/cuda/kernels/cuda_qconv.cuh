@@ -56,8 +56,8 @@ SQ_KERNEL sq_qconv_direct(sq_cuda_qconv_args args)
         for (int s = 0; s < args.images && !args.in_group; s++) {
             const sq_byte *from = sq_qconv_pixel(&args, s, n, real ? y : 0, real ? x : 0);
             for (int c = 0; c < args.channels[s]; c += 4, row += 4 * args.lanes) {
-                const unsigned int four = real ? *(const unsigned int *)(from + c) : args.zero[s] * 0x01010101u;
-                SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] = sq_dot4(four, ((const unsigned int *)row)[j], sum[j]);
+                const unsigned int four = real ? *(const unsigned int *)(const void *)(from + c) : args.zero[s] * 0x01010101u;
+                SQ_UNROLL for (int j = 0; j < 8; j++) sum[j] = sq_dot4(four, ((const unsigned int *)(const void *)row)[j], sum[j]);
             }
         }
     }
