@@ -41,6 +41,7 @@ enum { SQ_CUDA_TO_BYTES = 100, SQ_CUDA_FROM_BYTES };
 typedef struct sq_cuda_q {
     const float *multiplier; /* [a multiple of SQ_CUDA_TILE_N] */
     int zero, low, high, to_float;
+    float slope; /* of products below 0 that become bytes; 1: none */
 } sq_cuda_q;
 
 /* out[i] = act(a[i] op b[i]) over up to six axes, innermost first. */

@@ -30,7 +30,8 @@ static const struct tile {
 };
 enum { TILES = sizeof tiles / sizeof tiles[0], ROW = 64 /* bytes of a step */ };
 
-/* Multiply-accumulates a second of a processor's tensor cores; least time of a step; of an end. */
+/* Multiply-accumulates a second of a processor's tensor cores; least time of a step, of a thread's
+ * four channels by one tap, too (H100: 0.35 us where there are few threads); of an end. */
 static const double macs_s = 4.4e12, step_s = 0.35e-6, end_s = 4e-6;
 
 bool sq_cuda_qconv_looks(int set, int64_t ty, int64_t tx)
@@ -92,7 +93,8 @@ sq_cuda_q sq_cuda_qconv_q(const sq_cuda_conv *conv)
     return (sq_cuda_q){.zero = conv->q.y_zero,
                        .low = conv->q.low,
                        .high = conv->q.high,
-                       .to_float = conv->q.to_float};
+                       .to_float = conv->q.to_float,
+                       .slope = conv->act.kind == SQ_ACT_LEAKY_RELU ? conv->act.a : 1.0f};
 }
 
 /* ------------------------------------------------------------------ what is to be done */
@@ -105,6 +107,9 @@ static bool describe(const sq_step *step, sq_cuda_conv *out, sq_reason *why)
     out->bytes = true;
     if (sq_op_qconv(step, &out->q, &err) != SQUALL_OK) {
         return sq_cuda_refuse(why, "its window cannot be worked out") != 0;
+    }
+    if (out->q.window.group > 1 && out->q.sources > 1) {
+        return sq_cuda_refuse(why, "groups of several images have no kernel") != 0;
     }
     out->window = out->q.window;
     out->sources = (int)out->q.sources;
@@ -225,7 +230,7 @@ static int by_cost(const void *a, const void *b)
 /* Floats plane by plane, as outputs of networks want them. */
 static bool can_be_planes(const sq_cuda_conv *conv)
 {
-    return conv->q.to_float && lanes_of(conv) == 8;
+    return conv->q.to_float && lanes_of(conv) <= 32;
 }
 
 static size_t qconv_tactics(const sq_step *step, int capability, sq_tactic *out, sq_reason *why)
@@ -240,7 +245,8 @@ static size_t qconv_tactics(const sq_step *step, int capability, sq_tactic *out,
         return 0;
     }
     const double macs = (double)sq_op_macs(step) / (double)conv.out_channels;
-    const double direct = 3e-6 + macs * (double)lanes_of(&conv) / 2.5e13;
+    const double each = (double)set_bytes(step, &conv) / (4 * (double)lanes_of(&conv));
+    const double direct = 3e-6 + each * step_s + macs * (double)lanes_of(&conv) / 2.5e13;
     if ((capability == 90 || capability == SQ_CUDA_EVERY_CAPABILITY) && conv.sources <= 2) {
         count += sq_cuda_wgmma_list(step, &conv, out, SQ_CUDA_MOST - TILES - 2);
     }

@@ -188,7 +188,7 @@ static bool bytes_fit(const sq_cuda_conv *conv)
             return false;
         }
     }
-    return !conv->bytes || !conv->q.to_float;
+    return !conv->bytes || (!conv->q.to_float && conv->act.kind == SQ_ACT_NONE);
 }
 
 /* Whether the kernel can do it, and how. */

@@ -209,11 +209,8 @@ SQ_DEVICE void sq_set_u8(sq_byte *at, float x) { *at = (sq_byte)x; }
 /* A sum of products of bytes as a byte: one product, one rounding, bounds. */
 SQ_DEVICE int sq_requantise(int sum, float multiplier, const sq_cuda_q *q)
 {
-#ifdef __CUDACC__
-    const float moved = rintf(__fmul_rn((float)sum, multiplier)) + (float)q->zero;
-#else
-    const float scaled = (float)sum * multiplier, moved = rintf(scaled) + (float)q->zero;
-#endif
+    const float scaled = (float)sum * multiplier, bent = scaled < 0 ? scaled * q->slope : scaled;
+    const float moved = rintf(bent) + (float)q->zero;
     return moved != moved ? q->low : moved < (float)q->low ? q->low : moved > (float)q->high ? q->high : (int)moved;
 }
 

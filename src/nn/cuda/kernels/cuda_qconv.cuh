@@ -91,9 +91,10 @@ SQ_KERNEL sq_planes_u8(sq_cuda_planes_args args)
     const unsigned int n = at / (unsigned int)args.plane / groups;
     const float *in = (const float *)args.in + (long long)n * args.channels * args.plane + place;
     float v[8];
-    SQ_UNROLL for (int j = 0; j < 8; j++) {
-        v[j] = 0.0f;
-        if ((int)c0 + j < args.channels) v[j] = sq_act_curve(in[(long long)((int)c0 + j) * args.plane], SQ_CUDA_TO_BYTES, args.act.a, args.act.b);
+    SQ_UNROLL for (int j = 0; j < 8; j++) v[j] = (int)c0 + j < args.channels ? in[(long long)((int)c0 + j) * args.plane] : 0.0f;
+    SQ_UNROLL for (int j = 0; j < 8; j++) { /* as SQ_CUDA_TO_BYTES, in line, so that loads do not wait for each other */
+        const float x = rintf(v[j] / args.act.a) + args.act.b;
+        v[j] = (int)c0 + j >= args.channels ? 0.0f : x != x ? args.act.b : x < 0 ? 0.0f : x > 255 ? 255.0f : x;
     }
     sq_store8_u8((sq_byte *)args.out + ((long long)n * args.plane + place) * args.pitch + c0, v);
 }
