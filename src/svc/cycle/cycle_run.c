@@ -5,6 +5,8 @@
 
 #include "svc/cycle/cycle_private.h"
 
+#define WET_MM_H 0.1f
+
 enum { MAX_LEADS = 64 };
 
 static void keep_reel(const sq_reel *from, sq_reel *to)
@@ -311,19 +313,30 @@ static sq_layer *pack_chance(const squall_field *field)
     return layer;
 }
 
-/* The ensemble's probabilities, where there is one of the same lead times. */
+/* Which of its thresholds is that of rain; the number of them when none is. */
+static size_t wet_threshold(const squall_ensemble *e)
+{
+    size_t k = 0;
+    while (k < SQUALL_ENSEMBLE_THRESHOLDS && fabsf(e->thresholds_mm_h[k] - WET_MM_H) > 1e-4f) {
+        k++;
+    }
+    return k;
+}
+
+/* The ensemble's probabilities, where there is one of the same lead times: of STEPS, or of the
+ * engine itself. */
 static squall_status add_chances(const sq_run *run, sq_snapshot *s, squall_error *err)
 {
     const squall_ensemble *e = run->forecast->ensemble != NULL ? run->forecast->ensemble
                                : run->ensemble != NULL         ? run->ensemble->ensemble
                                                                : NULL;
-    if (e == NULL || e->leads != s->count) {
+    const size_t wet = e != NULL ? wet_threshold(e) : SQUALL_ENSEMBLE_THRESHOLDS;
+    if (wet == SQUALL_ENSEMBLE_THRESHOLDS || e->leads != s->count) {
         return SQUALL_OK;
     }
     s->chances = sq_alloc(s->count, sizeof *s->chances);
     for (size_t i = 0; s->chances != NULL && i < s->count; i++) {
-        /* The first threshold is 0.1 mm/h. */
-        s->chances[i] = pack_chance(e->probabilities[i * SQUALL_ENSEMBLE_THRESHOLDS]);
+        s->chances[i] = pack_chance(e->probabilities[i * SQUALL_ENSEMBLE_THRESHOLDS + wet]);
         if (s->chances[i] == NULL) {
             return sq_fail(err, SQUALL_E_MEMORY, s->region, "no memory for probabilities");
         }
