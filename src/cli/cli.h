@@ -51,7 +51,7 @@ typedef struct cli_command {
 
 extern const cli_command cli_info, cli_build, cli_devices, cli_inspect, cli_bench, cli_features,
     cli_forecast, cli_verify, cli_keygen, cli_sign, cli_verify_engine, cli_tactics, cli_refit,
-    cli_compare, cli_reduce, cli_serve, cli_keyring, cli_model, cli_release, cli_lora;
+    cli_compare, cli_reduce, cli_serve, cli_keyring, cli_model, cli_release, cli_lora, cli_pipeline;
 
 /** Read argv[1..] by `options`; what is no option goes to `rest` (owned array of argv's texts).
  * Returns true to go on; false with `*code` set when --help was asked for or the usage is wrong

@@ -11,7 +11,7 @@ static const cli_command *const commands[] = {&cli_info,     &cli_build,        
                                               &cli_sign,     &cli_verify_engine, &cli_tactics,
                                               &cli_refit,    &cli_compare,       &cli_reduce,
                                               &cli_serve,    &cli_keyring,       &cli_model,
-                                              &cli_release,  &cli_lora};
+                                              &cli_release,  &cli_lora,          &cli_pipeline};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_version(void)
