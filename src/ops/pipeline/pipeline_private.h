@@ -34,6 +34,7 @@ enum { SQ_PIPELINE_TEXT = 512, SQ_PIPELINE_PATH = 1024, SQ_PIPELINE_ARGUMENTS = 
     X(precision, "fp32", "of processors: `fp32`, or `int8` and `auto`, calibrated on the archive") \
     X(build_options, "", "further options of `squall build`")                                      \
     X(min_psnr_db, "40", "of the engine against its model, on the archive")                        \
+    X(compare_every_s, "3600", "seconds between the issue times that it is compared on")           \
     X(max_csi_loss, "0.02", "CSI may be so much lower than that of the version in service")        \
     X(min_csi_gain, "0", "over extrapolation, mean over lead times; below 0 it may be lower")      \
     X(repository, NULL, "model repository")                                                        \

@@ -216,9 +216,17 @@ static squall_status run_compare(sq_pipeline *p, squall_error *err)
     const size_t count = split(list, ", ", targets, TARGETS);
     sq_pipeline_path(p, "export/model.onnx", model);
     for (size_t i = 0; i < count; i++) {
-        const char *arguments[20] = {
-            "compare", model,        engine,           "--data", p->c.archive,      "--every",
-            "3600",    "--min-psnr", p->c.min_psnr_db, "--json", "--require-native"};
+        const char *arguments[20] = {"compare",
+                                     model,
+                                     engine,
+                                     "--data",
+                                     p->c.archive,
+                                     "--every",
+                                     p->c.compare_every_s,
+                                     "--min-psnr",
+                                     p->c.min_psnr_db,
+                                     "--json",
+                                     "--require-native"};
         size_t at = 11;
         if (strncmp(targets[i], "cuda", 4) == 0) {
             continue; /* compared where there is such a device */
