@@ -197,6 +197,14 @@ static void make_topic(const char *pattern, const char *region, char *topic, siz
              at != NULL ? at + strlen("{region}") : "");
 }
 
+/* Whether libmosquitto has the message: of QoS 1 it is queued before it is sent, and what fails
+ * then for want of a connection is sent when there is one. */
+static bool is_kept(int code)
+{
+    return code == MOSQ_ERR_SUCCESS || code == MOSQ_ERR_NO_CONN || code == MOSQ_ERR_CONN_LOST ||
+           code == MOSQ_ERR_CONN_REFUSED || code == MOSQ_ERR_ERRNO;
+}
+
 static void announce(sq_wis2_link *link, const sq_wis2_product *product)
 {
     static const char origin[] = "origin/a/";
@@ -220,18 +228,13 @@ static void announce(sq_wis2_link *link, const sq_wis2_product *product)
     }
     sq_wis2_write(&whole, id, data_id, link->config.metadata_id,
                   again ? SQ_WIS2_UPDATE : SQ_WIS2_CANONICAL, published_ms, &text);
-    /* libmosquitto keeps what a broker that is away has not got, though it says that there is no
-     * connection; not without end. */
-    bool kept = !text.failed && atomic_load(&link->pending) < MOST_PENDING;
-    if (kept) {
-        const int code =
-            mosquitto_publish(link->client, NULL, topic, (int)text.length, text.data, 1, false);
-        kept = code == MOSQ_ERR_SUCCESS || code == MOSQ_ERR_NO_CONN;
-    }
-    if (kept) {
-        atomic_fetch_add(&link->pending, 1);
-    } else {
+    /* libmosquitto keeps what a broker that is away has not got; not without end. */
+    if (text.failed || atomic_load(&link->pending) >= MOST_PENDING ||
+        !is_kept(
+            mosquitto_publish(link->client, NULL, topic, (int)text.length, text.data, 1, false))) {
         sq_metric_add(link->wis2->announced, 1.0, dropped);
+    } else {
+        atomic_fetch_add(&link->pending, 1);
     }
     sq_text_free(&text);
 }
