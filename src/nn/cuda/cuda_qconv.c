@@ -209,7 +209,8 @@ static double tile_cost(const sq_cuda_conv *conv, const struct tile *tile)
     const double macs = (double)tile->pixels * tile->channels * ROW;
     double step = macs * (double)at_once / (macs_s * tile->share);
     step = step < step_s ? step_s : step;
-    return 4e-6 + (double)waves * ((double)(conv->row / ROW) * step + end_s);
+    const int64_t steps = conv->row / ROW;
+    return 4e-6 + (double)waves * ((double)steps * step + end_s);
 }
 
 static void add_way(const sq_step *step, const sq_cuda_conv *conv, const char *name, bool direct,
