@@ -66,11 +66,12 @@ class Worker(threading.Thread):
         get = self.lib.squall_context_output if output else self.lib.squall_context_input
         self.check(err, get(self.context, c.c_size_t(number), c.byref(tensor), c.byref(err)))
         size = self.lib.squall_tensor_bytes(c.byref(tensor))
-        keep = (c.c_float * (size // 4 + 16))()
+        keep = (c.c_char * (size + 64))()
+        tensor.data = (c.addressof(keep) + 63) // 64 * 64
         if not output:
             numbers = random.Random(number)
-            keep[:] = [numbers.random() for _ in range(len(keep))]
-        tensor.data = (c.addressof(keep) + 63) // 64 * 64
+            filled = (c.c_float * (size // 4))(*[numbers.random() for _ in range(size // 4)])
+            c.memmove(tensor.data, filled, size)
         return tensor, keep, size
 
     def run(self):
