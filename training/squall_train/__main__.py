@@ -63,6 +63,7 @@ def arguments():
     run.add_argument("--no-distil", action="store_true", help="a student without a teacher")
     run.add_argument("--no-augment", action="store_true", help="crops as they are")
     run.add_argument("--fixed-frame", action="store_true", help="nothing is carried along the motion")
+    run.add_argument("--start", type=pathlib.Path, help="weights (student.pt) that the student starts from")
     run.add_argument("--no-export", action="store_true", help="only the weights and history.json")
     cross = verbs.add_parser("cross", help="cross-validation and ablations")
     fit_arguments(cross)
@@ -81,7 +82,8 @@ def options_of(args):
             "moving": not args.fixed_frame, "steps": args.steps if args.steps or args.seconds else 6000, "seconds": args.seconds, "batch": args.batch,
             "crop": args.crop, "test_crop": args.test_crop, "checks": args.checks, "learning_rate": args.learning_rate, "trust": args.trust,
             "chance_share": args.chance_share, "feature_share": args.feature_share, "shares": {k: getattr(args, f"{k}_share") for k in SHARES},
-            "device": args.device or ("cuda" if torch.cuda.is_available() else "cpu"), "seed": args.seed, "quiet": args.quiet}
+            "device": args.device or ("cuda" if torch.cuda.is_available() else "cpu"), "seed": args.seed, "quiet": args.quiet,
+            "start": str(args.start) if getattr(args, "start", None) else None}
 
 
 def train(args):

@@ -95,6 +95,9 @@ class Phase:
         self.curve, self.leads = store.curve, len(recipe["outputs"]["leads_s"])
         inputs = store.past + 1
         self.network = RainUNet(inputs, self.leads, THRESHOLDS, widths).to(store.device, memory_format=torch.channels_last)
+        if options.get("start") and name == "student":
+            state = torch.load(options["start"], map_location=store.device, weights_only=True)
+            self.network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         average = torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE)
         self.average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.bridge = nn.Conv2d(widths[-1], TEACHER[-1], 1).to(store.device) if teacher is not None else None

@@ -22,9 +22,7 @@ enum { SQ_PIPELINE_TEXT = 512, SQ_PIPELINE_PATH = 1024, SQ_PIPELINE_ARGUMENTS = 
     X(evaluate_from, NULL, "first issue time of the skill that decides")                           \
     X(evaluate_to, NULL, "last one")                                                               \
     X(guard, "", "folder of older radar files on which nothing may be forgotten; empty: none")     \
-    X(every_s, "1800", "seconds between issue times")                                              \
-    X(crops, "2", "crops of each training frame")                                                  \
-    X(crop_size, "64", "side of a crop, cells")                                                    \
+    X(every_s, "1800", "seconds between the issue times that skill is found on")                   \
     X(dataset_command, "", "instead of `training/train dataset`")                                  \
     X(train_command, "", "instead of `training/train fit`; leaves `$PIPELINE_WORK/training/`")     \
     X(train_options, "--steps 2000", "for `training/train fit`")                                   \

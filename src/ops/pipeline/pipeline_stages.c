@@ -34,30 +34,27 @@ static squall_status write_json(const char *path, json_t *document, squall_error
     return status;
 }
 
-static json_t *event(const sq_pipeline *p, const char *role, const char *from, const char *to)
+static json_t *event(const char *role, const char *from, const char *to)
 {
-    return json_pack("{s:s, s:s, s:[s], s:i, s:i, s:s, s:s}", "name", role, "role", role, "paths",
-                     ".", "every_s", atoi(p->c.every_s), "crops", atoi(p->c.crops), "from", from,
-                     "to", to);
+    return json_pack("{s:s, s:s, s:s, s:[s], s:s, s:s}", "name", role, "role", "train", "provider",
+                     role, "paths", ".", "from", from, "to", to);
 }
 
 static squall_status run_dataset(sq_pipeline *p, squall_error *err)
 {
     char path[SQ_PIPELINE_PATH];
     json_t *events =
-        json_pack("{s:[o, o]}", "events", event(p, "train", p->c.train_from, p->c.train_to),
-                  event(p, "validation", p->c.validate_from, p->c.validate_to));
+        json_pack("{s:[o, o]}", "events", event("train", p->c.train_from, p->c.train_to),
+                  event("validation", p->c.validate_from, p->c.validate_to));
     SQ_TRY(write_json(sq_pipeline_path(p, "events.json", path), events, err));
     if (p->c.dataset_command[0] != '\0') {
         return sq_pipeline_shell(p, p->c.dataset_command, err);
     }
-    char command[2 * SQ_PIPELINE_TEXT];
-    snprintf(command, sizeof command,
-             "exec training/train --squall \"$SQUALL\" --recipe \"$PIPELINE_RECIPE\" dataset "
-             "--data \"$PIPELINE_ARCHIVE\" --events \"$PIPELINE_EVENTS\" "
-             "--out \"$PIPELINE_WORK/dataset\" --size %d",
-             atoi(p->c.crop_size));
-    return sq_pipeline_shell(p, command, err);
+    return sq_pipeline_shell(
+        p,
+        "exec training/train --squall \"$SQUALL\" --recipe \"$PIPELINE_RECIPE\" dataset --data "
+        "\"$PIPELINE_ARCHIVE\" --events \"$PIPELINE_EVENTS\" --out \"$PIPELINE_WORK/dataset\"",
+        err);
 }
 
 static squall_status run_train(sq_pipeline *p, squall_error *err)
@@ -68,7 +65,8 @@ static squall_status run_train(sq_pipeline *p, squall_error *err)
     char command[3 * SQ_PIPELINE_TEXT];
     snprintf(command, sizeof command,
              "exec training/train --recipe \"$PIPELINE_RECIPE\" fit --dataset "
-             "\"$PIPELINE_WORK/dataset\" --out \"$PIPELINE_WORK/training\" --no-export "
+             "\"$PIPELINE_WORK/dataset\" --out \"$PIPELINE_WORK/training\" --no-export --leave-out "
+             "validation "
              "${PIPELINE_WEIGHTS:+--start} ${PIPELINE_WEIGHTS:+\"$PIPELINE_WEIGHTS\"} %s",
              p->c.train_options);
     return sq_pipeline_shell(p, command, err);
@@ -429,7 +427,7 @@ static squall_status run_release(sq_pipeline *p, squall_error *err)
     snprintf(version, sizeof version, "%lld",
              (long long)json_integer_value(json_object_get(detail_of(p, "add"), "version")));
     json_object_set_new(p->detail, "version", json_string(version));
-    sq_pipeline_path(p, "training/model.pt", from); /* what the next run may start from */
+    sq_pipeline_path(p, "training/student.pt", from); /* what the next run may start from */
     if (access(from, R_OK) == 0) {
         unsigned char *bytes = NULL;
         size_t size = 0;
