@@ -87,7 +87,7 @@ def second(pipeline, server):
     check(release["stable"] == 1 and release["candidate"] == 2 and release["steps"] == "shadow:2,pause", status, "on trial")
     squall("release", "abort", "rain", "--socket", pipeline.socket)
     # One that forgot everything is stopped before anybody hears of it.
-    other_weights(pipeline.model, lambda w: w * 0.3)
+    other_weights(pipeline.model, lambda w: abs(w) + 3.0)
     bad = pipeline.run(code=1, says="mean CSI is", train_command=command["train_command"] + "; true")
     check(pipeline.stages(bad)["skill"] == "failed" and "add" not in pipeline.stages(bad), bad, "no skill")
     versions = pipeline.repository.model("list", "--json")
