@@ -195,11 +195,14 @@ KERNEL void qconv_tile(const sq_qconv_tile *t, const int pixels, const int block
             add_image(&t->images[s], sum, pixels, blocks, 2);
         }
     }
+    const ending end = ending_of(t);
+    const vf m0 = vf_load(t->multiplier), m1 = vf_load(t->multiplier + (blocks > 1 ? LANES : 0));
+    const ptrdiff_t pixel = t->out_pixel, plane = t->out_plane;
 #pragma GCC unroll 6
     for (int i = 0; i < pixels; i++) {
-        put(t, qtile_sum(sum, i, 0), t->multiplier, i * t->out_pixel);
+        put(&end, qtile_sum(sum, i, 0), m0, i * pixel);
         if (blocks > 1) {
-            put(t, qtile_sum(sum, i, 1), t->multiplier + LANES, i * t->out_pixel + t->out_plane);
+            put(&end, qtile_sum(sum, i, 1), m1, i * pixel + plane);
         }
     }
     if (t->to_float && t->act.kind > SQ_ACT_RELU) {
