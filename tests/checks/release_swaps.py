@@ -76,7 +76,8 @@ def main():
             answer = server.get("/releases")
             expect(status["stable"] == 2, answer, "an even number of switches")
             expect(not client.bad and len(client.times) > quiet + SWAPS / 4, answer, f"{client.bad} of {len(client.times)} requests failed")
-            expect(after < before + 8, answer, f"memory was {before:.1f} MB and is {after:.1f} MB")
+            # The allocator keeps some pages more or less; a context that stayed at each switch would be hundreds of megabytes.
+            expect(after < before + 20, answer, f"memory was {before:.1f} MB and is {after:.1f} MB")
             copy_frame("0210", frames)
             server.forecast("nl", "02:10")
             cycles = {line["issue_time"]: line["total_s"] for line in server.events("forecast") if line["method"] == "model"}
