@@ -18,6 +18,20 @@ static inline int32_t sq_load_int(const void *p)
     return value;
 }
 
+#if defined(SQ_SIMD_AVX512) || defined(SQ_SIMD_AVX2)
+/* How four neighbouring pixels are shuffled so that lane l has its channel, lane[l], of all of
+ * them: words to the lanes, then bytes within each quarter. */
+static inline void vq_pick_fill(const uint8_t *lane, uint32_t *words, uint8_t *bytes)
+{
+    for (int l = 0; l < LANES; l++) {
+        words[l] = (uint32_t)(l % 4 * (LANES / 4) + lane[l / 4 * 4] / 4);
+        for (int i = 0; i < 4; i++) {
+            bytes[l * 4 + i] = (uint8_t)(i * 4 + lane[l] % 4);
+        }
+    }
+}
+#endif
+
 #if defined(SQ_SIMD_AVX512)
 typedef __m512i vq;
 #define vq_load(p)     _mm512_loadu_si512(p)
@@ -59,12 +73,7 @@ static inline vq_pick vq_pick_make(const uint8_t *lane)
 {
     uint32_t words[LANES];
     uint8_t bytes[LANES * 4];
-    for (int l = 0; l < LANES; l++) {
-        words[l] = (uint32_t)(l % 4 * (LANES / 4) + lane[l / 4 * 4] / 4);
-        for (int i = 0; i < 4; i++) {
-            bytes[l * 4 + i] = (uint8_t)(i * 4 + lane[l] % 4);
-        }
-    }
+    vq_pick_fill(lane, words, bytes);
     return (vq_pick){_mm512_loadu_si512(words), _mm512_loadu_si512(bytes)};
 }
 #define vq_gather(p, by) \
@@ -109,12 +118,7 @@ static inline vq_pick vq_pick_make(const uint8_t *lane)
 {
     uint32_t words[LANES];
     uint8_t bytes[LANES * 4];
-    for (int l = 0; l < LANES; l++) {
-        words[l] = (uint32_t)(l % 4 * (LANES / 4) + lane[l / 4 * 4] / 4);
-        for (int i = 0; i < 4; i++) {
-            bytes[l * 4 + i] = (uint8_t)(i * 4 + lane[l] % 4);
-        }
-    }
+    vq_pick_fill(lane, words, bytes);
     return (vq_pick){_mm256_loadu_si256((const void *)words),
                      _mm256_loadu_si256((const void *)bytes)};
 }

@@ -332,6 +332,34 @@ static squall_status conv_pack(const sq_step *step, const sq_tactic *tactic, voi
     return SQUALL_OK;
 }
 
+sq_cuda_conv_args sq_cuda_conv_shape(const sq_cuda_conv *conv)
+{
+    const sq_window *window = &conv->window;
+    return (sq_cuda_conv_args){
+        .n = (int)conv->batch,
+        .h = (int)conv->in_h,
+        .w = (int)conv->in_w,
+        .in_pitch = (int)conv->in_pitch[0],
+        .channels = (int)conv->channels,
+        .out_h = (int)conv->out_h,
+        .out_w = (int)conv->out_w,
+        .out_pitch = (int)conv->out_pitch,
+        .out_channels = (int)conv->out_channels,
+        .taps_y = (int)window->kernel[0],
+        .taps_x = (int)window->kernel[1],
+        .stride_y = (int)window->stride[0],
+        .stride_x = (int)window->stride[1],
+        .dilation_y = (int)window->dilation[0],
+        .dilation_x = (int)window->dilation[1],
+        .pad_y = (int)window->pad_begin[0],
+        .pad_x = (int)window->pad_begin[1],
+        .act = conv->act,
+        .in2_pitch = (int)conv->in_pitch[1],
+        .up = conv->up[0] == 2,
+        .up2 = conv->up[1] == 2,
+    };
+}
+
 /* The launch of a direct kernel or of tiles; `tile` is NULL for a direct one. */
 static void bind_tiles(const sq_step *step, const geometry *conv, const struct tile *tile,
                        sq_cuda_state *state)
@@ -355,34 +383,13 @@ static void bind_tiles(const sq_step *step, const geometry *conv, const struct t
         launch->grid_x = (uint32_t)((strips + 3) / 4 < most ? (strips + 3) / 4 : most);
     }
     (void)packed_bytes(conv, type, tile == NULL, &bias_at);
-    launch->args.conv = (sq_cuda_conv_args){
-        .n = (int)conv->batch,
-        .h = (int)conv->in_h,
-        .w = (int)conv->in_w,
-        .in_pitch = (int)conv->in_pitch[0],
-        .channels = (int)conv->channels,
-        .out_h = (int)conv->out_h,
-        .out_w = (int)conv->out_w,
-        .out_pitch = (int)conv->out_pitch,
-        .out_channels = (int)conv->out_channels,
-        .taps_y = (int)window->kernel[0],
-        .taps_x = (int)window->kernel[1],
-        .stride_y = (int)window->stride[0],
-        .stride_x = (int)window->stride[1],
-        .dilation_y = (int)window->dilation[0],
-        .dilation_x = (int)window->dilation[1],
-        .pad_y = (int)window->pad_begin[0],
-        .pad_x = (int)window->pad_begin[1],
-        .transposed = conv->transposed,
-        .in_group = (int)(conv->channels / window->group),
-        .out_group = (int)(conv->out_channels / window->group),
-        .weight_pitch = (int)(tile == NULL ? conv->out_pitch : conv->row),
-        .pixels = conv->pixels,
-        .act = conv->act,
-        .in2_pitch = (int)conv->in_pitch[1],
-        .up = conv->up[0] == 2,
-        .up2 = conv->up[1] == 2,
-    };
+    sq_cuda_conv_args *args = &launch->args.conv;
+    *args = sq_cuda_conv_shape(conv);
+    args->transposed = conv->transposed;
+    args->in_group = (int)(conv->channels / window->group);
+    args->out_group = (int)(conv->out_channels / window->group);
+    args->weight_pitch = (int)(tile == NULL ? conv->out_pitch : conv->row);
+    args->pixels = conv->pixels;
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, in), SQ_CUDA_INPUT, 0, 0);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, weights), SQ_CUDA_PACKED, 0, 0);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, bias), SQ_CUDA_PACKED, 0, bias_at);

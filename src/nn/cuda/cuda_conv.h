@@ -53,6 +53,10 @@ void sq_cuda_wgmma_pack(const sq_step *step, const sq_cuda_conv *conv, const sq_
                         void *packed);
 void sq_cuda_wgmma_bind(const sq_cuda_conv *conv, const sq_tactic *tactic, sq_cuda_state *state);
 
+/** The sizes of a convolution, its window, activation and enlarging as its kernels take them; the
+ * rest is zero. */
+sq_cuda_conv_args sq_cuda_conv_shape(const sq_cuda_conv *conv);
+
 /** Depthwise, or twice as many outputs; the same way. */
 bool sq_cuda_depth_tactic(const sq_step *step, const sq_cuda_conv *conv, sq_tactic *out);
 bool sq_cuda_depth_is(const sq_tactic *tactic);

@@ -395,7 +395,6 @@ static void bind_direct(const sq_step *step, const sq_cuda_conv *conv, bool plan
 static void bind_tiles(const sq_step *step, const sq_cuda_conv *conv, const struct tile *tile,
                        sq_cuda_state *state)
 {
-    const sq_window *w = &conv->window;
     size_t all;
     const size_t ends = ends_at(step, conv, false, &all);
     const int64_t blocks = (conv->out_channels + tile->channels - 1) / tile->channels;
@@ -405,35 +404,14 @@ static void bind_tiles(const sq_step *step, const sq_cuda_conv *conv, const stru
     launch->grid_x = (uint32_t)((pixels + tile->pixels - 1) / tile->pixels);
     launch->grid_y = (uint32_t)(blocks * sets_of(conv));
     launch->block = (uint32_t)tile->threads;
-    launch->args.conv = (sq_cuda_conv_args){
-        .n = (int)conv->batch,
-        .h = (int)conv->in_h,
-        .w = (int)conv->in_w,
-        .in_pitch = (int)conv->in_pitch[0],
-        .channels = (int)conv->channels,
-        .out_h = (int)conv->out_h,
-        .out_w = (int)conv->out_w,
-        .out_pitch = (int)conv->out_pitch,
-        .out_channels = (int)conv->out_channels,
-        .taps_y = (int)w->kernel[0],
-        .taps_x = (int)w->kernel[1],
-        .stride_y = (int)w->stride[0],
-        .stride_x = (int)w->stride[1],
-        .dilation_y = (int)w->dilation[0],
-        .dilation_x = (int)w->dilation[1],
-        .pad_y = (int)w->pad_begin[0],
-        .pad_x = (int)w->pad_begin[1],
-        .weight_pitch = (int)conv->row,
-        .pixels = pixels,
-        .act = conv->act,
-        .in2_pitch = (int)conv->in_pitch[1],
-        .up = conv->up[0] == 2,
-        .up2 = conv->up[1] == 2,
-        .q = sq_cuda_qconv_q(conv),
-        .sets = sets_of(conv),
-        .blocks = (int)blocks,
-        .set_rows = (int)conv->rows,
-    };
+    sq_cuda_conv_args *args = &launch->args.conv;
+    *args = sq_cuda_conv_shape(conv);
+    args->weight_pitch = (int)conv->row;
+    args->pixels = pixels;
+    args->q = sq_cuda_qconv_q(conv);
+    args->sets = sets_of(conv);
+    args->blocks = (int)blocks;
+    args->set_rows = (int)conv->rows;
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, in), SQ_CUDA_INPUT, 0, 0);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, weights), SQ_CUDA_PACKED, 0, 0);
     sq_cuda_patch_add(launch, offsetof(sq_cuda_conv_args, bias), SQ_CUDA_PACKED, 0, ends);
